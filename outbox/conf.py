@@ -1,0 +1,73 @@
+"""The outbox's settings, and the one reader that every app's `conf.py` uses.
+
+A setting is a field of a frozen Pydantic model: name with its unit, type, default, bound and meaning in one
+place. Its value comes from `settings.LONGHAUL["RELAY_BATCH_SIZE"]`, which `config/settings.py` fills from the
+environment (`LONGHAUL_RELAY_BATCH_SIZE`). It is read late, so a test may override it.
+"""
+
+from typing import Any, TypeVar, cast
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from pydantic import BaseModel, ConfigDict, Field
+
+AppSettings = TypeVar("AppSettings", bound=BaseModel)
+
+
+_read: dict[type[BaseModel], BaseModel] = {}
+
+
+def read_settings(model: type[AppSettings]) -> AppSettings:
+    """The settings of one app. Raises pydantic.ValidationError naming each value that is out of range."""
+    if model in _read:
+        return cast(AppSettings, _read[model])
+    given = {
+        name: settings.LONGHAUL[name.upper()]
+        for name in model.model_fields
+        if name.upper() in settings.LONGHAUL
+    }
+    value = _read[model] = model.model_validate(given)
+    return value
+
+
+def forget_settings(*, setting: str, **_: Any) -> None:
+    if setting == "LONGHAUL":
+        _read.clear()
+
+
+setting_changed.connect(forget_settings, dispatch_uid="longhaul.forget_settings")
+
+
+class OutboxSettings(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    relay_batch_size: int = Field(
+        200, ge=1, le=5_000, description="entries of one stream published in one call"
+    )
+    relay_streams_per_pass: int = Field(100, ge=1, description="dirty streams that one pass takes up")
+    relay_linger_seconds: float = Field(
+        20.0, ge=0, description="how long a relay task waits for wake-ups before it ends"
+    )
+    relay_retry_seconds: float = Field(
+        1.0, gt=0, description="first wait after a stream could not be published; doubles"
+    )
+    relay_retry_cap_seconds: float = Field(
+        60.0, gt=0, description="longest wait between two tries of one stream"
+    )
+    run_stream_max_entries: int = Field(
+        2_000, ge=10, description="entries that a run's Redis stream keeps, about"
+    )
+    run_stream_ttl_seconds: int = Field(
+        900, ge=1, description="life of a run's Redis stream after its terminal event"
+    )
+    firehose_max_entries: int = Field(
+        100_000, ge=1_000, description="entries that a firehose shard keeps, about"
+    )
+    max_payload_bytes: int = Field(32_768, ge=1_024, description="largest payload of one entry, as JSON")
+    nudge_timeout_seconds: float = Field(
+        0.05, gt=0, le=1, description="longest that a commit waits to wake the relay"
+    )
+
+
+def conf() -> OutboxSettings:
+    return read_settings(OutboxSettings)

@@ -1,0 +1,117 @@
+"""The wire form of an entry, the names of the Redis keys, and the cursor. Pure; public; version 1.
+
+Every transport carries the same bytes of the same event, since all of them call `encode(envelope(entry))`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+
+ENVELOPE_VERSION = 1
+
+# Fixed for good: a stream keeps the shard it was created with, and the firehose of a shard is one Redis key.
+SHARD_COUNT = 8
+
+PREFIX = "lh"
+
+
+class EntryLike(Protocol):
+    """What `envelope` reads of an outbox entry."""
+
+    id: UUID
+    seq: int
+    type: str
+    headers: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    created_at: datetime
+    stream_id: UUID
+
+
+def shard_of(key: UUID) -> int:
+    """The shard of a stream, 0 … SHARD_COUNT - 1: the same in every process and release."""
+    return hashlib.blake2b(key.bytes, digest_size=2).digest()[0] % SHARD_COUNT
+
+
+# A shard's keys share the hash tag `{n}`: the append script writes two of them in one call, also on a cluster.
+
+
+def run_stream(shard: int, key: UUID | str) -> str:
+    """The Redis Stream of one run: entry ids are `<seq>-0`."""
+    return f"{PREFIX}:{{{shard}}}:run:{key}"
+
+
+def firehose(shard: int) -> str:
+    """The Redis Stream of all runs of a shard: fields run, seq, epoch, aud, e (envelope)."""
+    return f"{PREFIX}:{{{shard}}}:firehose"
+
+
+def frames(shard: int) -> str:
+    """The Redis Stream of ephemeral frames of a shard: fields run, aud, e (frame). May be lost."""
+    return f"{PREFIX}:{{{shard}}}:frames"
+
+
+def wake(shard: int) -> str:
+    """The list that a relay waits on: anything in it means that a stream of this shard is dirty."""
+    return f"{PREFIX}:{{{shard}}}:wake"
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339, UTC, milliseconds: `2026-11-22T09:31:04.512Z`. Takes aware datetimes only."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a naive datetime has no place on the wire: {moment!r}")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def envelope(entry: EntryLike) -> dict[str, Any]:
+    """The public form of an entry: `v, seq, id, type, run`, its headers (step, attempt), `time, data`."""
+    return {
+        "v": ENVELOPE_VERSION,
+        "seq": entry.seq,
+        "id": str(entry.id),
+        "type": entry.type,
+        "run": str(entry.stream_id),
+        **entry.headers,
+        "time": timestamp(entry.created_at),
+        "data": entry.payload,
+    }
+
+
+def frame(
+    key: UUID, type_: str, data: Mapping[str, Any], *, headers: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """An ephemeral event: an envelope without `seq` and `id`, so that it can never move a cursor."""
+    return {
+        "v": ENVELOPE_VERSION,
+        "type": type_,
+        "run": str(key),
+        **headers,
+        "time": timestamp(now),
+        "data": data,
+    }
+
+
+def encode(value: Any) -> bytes:
+    """JSON bytes, one line. Keys are sorted, since jsonb forgets their order and SQLite keeps it."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def parse_cursor(text: str, *, epoch: int) -> int:
+    """The `seq` of a cursor `<seq>` or `<epoch>.<seq>`; of another epoch it is 0: read from the start.
+
+    Raises ValueError with a sentence for the caller when the text is neither.
+    """
+    head, dot, tail = text.strip().rpartition(".")
+    digits = (head, tail) if dot else ("1", tail)
+    if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in digits):
+        raise ValueError(
+            f"a cursor is a whole number such as 418, or epoch.number such as 2.418, not {text[:40]!r}"
+        )
+    return int(digits[1]) if int(digits[0]) == epoch or not dot else 0
+
+
+def format_cursor(seq: int, *, epoch: int) -> str:
+    return str(seq) if epoch == 1 else f"{epoch}.{seq}"

@@ -1,0 +1,66 @@
+"""Fixtures for all rooms: a clock to turn, factories for state, a private Redis."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from config.redis_server import running_redis
+from outbox.nudge import breaker
+from tests.settings import REDIS_PORT
+
+
+class FakeClock:
+    """Stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 11, 22, 9, 31, 4, 512000, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def turn(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis-protocol server at settings.REDIS_URL, for the session."""
+    folder: Path = tmp_path_factory.mktemp("redis")
+    with running_redis(folder, port=REDIS_PORT) as address:
+        assert address == settings.REDIS_URL
+        yield address
+
+
+@pytest.fixture
+def redis_client(redis_server: str) -> Iterator["redis.Redis"]:
+    """The server, empty."""
+    client = redis.Redis.from_url(redis_server, socket_timeout=5)
+    client.flushall()
+    breaker.reset()  # tests without a server may just have tripped it
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return User.objects.create_user("anna", password="anna-password")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    return User.objects.create_user("bert", password="bert-password")
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    return User.objects.create_superuser("olga", password="olga-password")

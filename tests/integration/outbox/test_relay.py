@@ -1,0 +1,171 @@
+from collections.abc import Sequence
+
+import pytest
+import redis
+from django.db import transaction
+
+from outbox import wire
+from outbox.append import append
+from outbox.models import Stream
+from outbox.publisher import Appended, Batch, Gap, RedisPublisher
+from outbox.relay import drain, relay_pass
+from tests.factories import NOW, make_stream, messages
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def publisher(redis_client) -> RedisPublisher:
+    return RedisPublisher(redis_client)
+
+
+def write(stream: Stream, count: int, *, closes: bool = False) -> None:
+    with transaction.atomic():
+        append(stream.key, messages(count), now=NOW, closes=closes)
+
+
+def ids(client: "redis.Redis", stream: Stream) -> list[bytes]:
+    return [entry_id for entry_id, _ in client.xrange(wire.run_stream(stream.shard, stream.key))]
+
+
+def test_what_is_committed_reaches_the_run_stream_under_its_own_numbers(publisher, redis_client, clock):
+    stream = make_stream()
+    write(stream, 3)
+
+    assert drain(publisher, clock=clock) == 3
+
+    assert ids(redis_client, stream) == [b"1-0", b"2-0", b"3-0"]
+    stream.refresh_from_db()
+    assert (stream.published, stream.dirty) == (3, False)
+
+
+def test_run_stream_and_firehose_carry_the_same_bytes_as_the_log(publisher, redis_client, clock):
+    stream = make_stream()
+    write(stream, 1)
+    drain(publisher, clock=clock)
+
+    ((_, in_run),) = redis_client.xrange(wire.run_stream(stream.shard, stream.key))
+    ((_, in_firehose),) = redis_client.xrange(wire.firehose(stream.shard))
+
+    expected = wire.encode(wire.envelope(stream.entries.get()))
+    assert in_run[b"e"] == in_firehose[b"e"] == expected
+    assert (in_firehose[b"run"], in_firehose[b"seq"]) == (str(stream.key).encode(), b"1")
+
+
+def test_a_relay_that_died_before_it_moved_the_cursor_costs_no_double(publisher, redis_client, clock):
+    stream = make_stream()
+    write(stream, 2)
+    drain(publisher, clock=clock)
+    Stream.objects.update(published=0, dirty=True)
+    write(stream, 1)
+
+    drain(publisher, clock=clock)
+
+    assert ids(redis_client, stream) == [b"1-0", b"2-0", b"3-0"]
+    assert redis_client.xlen(wire.firehose(stream.shard)) == 3
+
+
+def test_a_stream_that_lost_its_tail_is_rewound_and_filled_from_the_log(publisher, redis_client, clock):
+    stream = make_stream()
+    write(stream, 4)
+    drain(publisher, clock=clock)
+    key = wire.run_stream(stream.shard, stream.key)
+    kept = redis_client.xrange(key, max="2-0")
+    redis_client.delete(key)
+    for entry_id, fields in kept:
+        redis_client.xadd(key, fields, id=entry_id)
+    write(stream, 1)
+
+    drain(publisher, clock=clock)
+
+    assert ids(redis_client, stream) == [b"1-0", b"2-0", b"3-0", b"4-0", b"5-0"]
+
+
+def test_after_a_flush_the_stream_goes_on_from_the_cursor_and_seeds_nothing_again(
+    publisher, redis_client, clock
+):
+    stream = make_stream()
+    write(stream, 4)
+    drain(publisher, clock=clock)
+    redis_client.flushall()
+    write(stream, 2)
+
+    drain(publisher, clock=clock)
+
+    assert ids(redis_client, stream) == [b"5-0", b"6-0"]
+
+
+def test_a_gap_is_refused_and_not_swallowed(publisher, redis_client):
+    stream = make_stream()
+    batch = {"key": stream.key, "shard": stream.shard, "epoch": 1, "closes": False}
+    assert publisher.publish([Batch(base=0, first=1, entries=[("public", b"{}")], **batch)]) == [Appended(1)]
+    assert publisher.publish([Batch(base=0, first=3, entries=[("public", b"{}")], **batch)]) == [Gap(1)]
+    assert ids(redis_client, stream) == [b"1-0"]
+
+
+def test_a_backlog_is_published_in_batches_until_nothing_is_left(publisher, redis_client, clock, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "RELAY_BATCH_SIZE": 3, "RELAY_STREAMS_PER_PASS": 2}
+    streams = [make_stream() for _ in range(5)]
+    for stream in streams:
+        write(stream, 7)
+
+    assert drain(publisher, clock=clock) == 35
+
+    assert all(len(ids(redis_client, stream)) == 7 for stream in streams)
+    assert not Stream.objects.filter(dirty=True).exists()
+
+
+def test_a_run_stream_expires_only_after_its_terminal_event(publisher, redis_client, clock):
+    stream = make_stream()
+    key = wire.run_stream(stream.shard, stream.key)
+    write(stream, 1)
+    drain(publisher, clock=clock)
+    assert redis_client.ttl(key) == -1
+
+    write(stream, 1, closes=True)
+    drain(publisher, clock=clock)
+    assert 0 < redis_client.ttl(key) <= 900
+
+    write(stream, 1)  # the run was resumed
+    drain(publisher, clock=clock)
+    assert redis_client.ttl(key) == -1
+
+
+def test_one_stream_that_redis_refuses_backs_off_alone(publisher, redis_client, clock):
+    poisoned, healthy = make_stream(), make_stream()
+    redis_client.set(wire.run_stream(poisoned.shard, poisoned.key), "not a stream")
+    write(poisoned, 1)
+    write(healthy, 1)
+
+    drain(publisher, clock=clock)
+    drain(publisher, clock=clock)
+
+    assert ids(redis_client, healthy) == [b"1-0"]
+    poisoned.refresh_from_db()
+    assert (poisoned.published, poisoned.dirty, poisoned.failures) == (0, True, 1)
+
+    redis_client.delete(wire.run_stream(poisoned.shard, poisoned.key))
+    clock.turn(seconds=2)
+    drain(publisher, clock=clock)
+    assert ids(redis_client, poisoned) == [b"1-0"]
+
+
+def test_with_redis_away_entries_wait_and_nothing_is_marked(clock):
+    stream = make_stream()
+    write(stream, 2)
+    with pytest.raises(redis.ConnectionError):
+        relay_pass(Unreachable(), clock=clock)
+    stream.refresh_from_db()
+    assert (stream.published, stream.dirty, stream.failures) == (0, True, 0)
+
+
+class Unreachable:
+    def publish(self, batches: Sequence[Batch]) -> list[Appended | Gap | redis.RedisError]:
+        raise redis.ConnectionError("nobody there")
+
+
+def test_a_commit_leaves_one_wake_up_however_many_came_before(redis_client):
+    stream = make_stream()
+    for _ in range(5):
+        write(stream, 1)
+    assert redis_client.llen(wire.wake(stream.shard)) == 1

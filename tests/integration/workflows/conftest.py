@@ -1,0 +1,82 @@
+"""The engine's tests drive runs in this process: a step at a time, on the test's clock."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NoReturn
+from uuid import UUID
+
+import pytest
+from django.db.models import Q
+
+from outbox.models import Entry
+from tests import flows
+from tests.conftest import FakeClock
+from workflows.engine.lease import Lease
+from workflows.engine.outcomes import Fenced, Outcome
+from workflows.execution import executor
+from workflows.models import Run, Step
+from workflows.services import leases, settling
+from workflows.services.records import LeasedRecords
+from workflows.services.sweep import sweep
+from workflows.states import StepState
+
+ROLL = 0.5
+
+
+class Engine:
+    """A worker and a sweeper under the test's hand."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.holder = "test-host/1:1:1.00"
+
+    def acquire(self, step: Step) -> Lease | None:
+        return leases.acquire(step.id, holder=self.holder, clock=self.clock, roll=ROLL)
+
+    def execute(self, lease: Lease) -> Outcome:
+        records = LeasedRecords(lease, clock=self.clock)
+        return executor.run(lease, records=records, lost=threading.Event(), model=no_model)
+
+    def settle(self, lease: Lease, outcome: Outcome) -> list[UUID]:
+        assert not isinstance(outcome, Fenced)
+        return settling.settle(lease, outcome, clock=self.clock, roll=ROLL)
+
+    def work(self, step: Step) -> Outcome | None:
+        """What the task does with one message. None when there was nothing to do."""
+        lease = self.acquire(step)
+        if lease is None:
+            return None
+        outcome = self.execute(lease)
+        self.settle(lease, outcome)
+        return outcome
+
+    def drive(self, run: Run) -> None:
+        """Work on whatever can be acquired until nothing can."""
+        acquirable = Q(state=StepState.READY) | Q(state=StepState.COMPENSATING, error__isnull=True)
+        while step := run.steps.filter(acquirable, lease_token=None).order_by("position").first():
+            self.work(step)
+
+    def sweep(self, *, after_seconds: float = 0) -> int:
+        self.clock.moment += timedelta(seconds=after_seconds)
+        return sweep(clock=self.clock, roll=lambda: ROLL)
+
+
+def no_model() -> NoReturn:
+    raise AssertionError("this workflow asks no model")
+
+
+@pytest.fixture
+def engine(clock: FakeClock) -> Engine:
+    flows.ledger.clear()
+    return Engine(clock)
+
+
+@pytest.fixture
+def log() -> Callable[[Run], list[str]]:
+    """The types of a run's events, in order."""
+
+    def read(run: Run) -> list[str]:
+        return list(Entry.objects.filter(stream_id=run.id).order_by("seq").values_list("type", flat=True))
+
+    return read

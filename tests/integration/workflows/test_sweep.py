@@ -1,0 +1,127 @@
+import subprocess
+
+import psutil
+import pytest
+
+from tests.factories import NOW, make_run
+from workflows import holder
+from workflows.models import Attempt, Run, Step
+from workflows.states import AttemptState, RunState, StepState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[list[str]]:
+    """Labels of the chains that were sent."""
+    chains: list[list[str]] = []
+    monkeypatch.setattr(
+        "workflows.dispatch.send", lambda links: chains.append([link.label for link in links])
+    )
+    return chains
+
+
+def step_of(owner, *states: StepState) -> Step:
+    return make_run(owner, steps=states).steps.get(position=len(states) - 1)
+
+
+def test_a_step_that_was_sent_and_not_taken_is_sent_again_with_the_rest_of_the_run(owner, engine, sent):
+    step_of(owner, StepState.READY)
+    assert engine.sweep(after_seconds=9) == 0
+    assert engine.sweep(after_seconds=2) == 1
+    assert [len(chain) for chain in sent] == [3]
+
+
+def test_each_fruitless_send_doubles_the_wait_so_that_a_long_queue_is_not_flooded(owner, engine, sent):
+    step = step_of(owner, StepState.READY)
+    waits = []
+    for _ in range(8):
+        step = Step.objects.get(pk=step.pk)
+        engine.clock.moment = step.due_at
+        engine.sweep()
+        waits.append((Step.objects.get(pk=step.pk).due_at - engine.clock.now()).total_seconds())
+    assert waits == [20, 40, 80, 160, 300, 300, 300, 300]
+    assert len(sent) == 8
+
+
+def test_a_back_off_that_is_over_makes_the_step_ready_and_sends_it(owner, engine, sent):
+    step = step_of(owner, StepState.RETRYING)
+    engine.sweep(after_seconds=11)
+    assert Step.objects.get(pk=step.pk).state == StepState.READY
+    assert len(sent) == 1
+
+
+def test_a_lease_that_ran_out_is_a_lost_attempt_that_is_tried_again(owner, engine, sent):
+    step = step_of(owner, StepState.RUNNING)
+    assert engine.sweep(after_seconds=29) == 0
+    engine.sweep(after_seconds=2)
+    step = Step.objects.get(pk=step.pk)
+    assert (step.state, step.outcome_unknown) == (StepState.RETRYING, True)
+    assert step.attempts.get().state == AttemptState.LOST
+
+
+def test_an_attempt_past_its_deadline_is_timed_out_although_its_lease_is_renewed(owner, engine, sent):
+    step = step_of(owner, StepState.RUNNING)
+    Step.objects.filter(pk=step.pk).update(lease_expires_at=NOW.replace(year=2027), due_at=step.deadline_at)
+    engine.sweep(after_seconds=61)
+    assert Attempt.objects.get().state == AttemptState.TIMED_OUT
+    assert Step.objects.get(pk=step.pk).error["code"] == "step-timed-out"
+
+
+def test_a_step_that_falls_silent_is_timed_out_before_its_deadline(owner, engine, sent):
+    step = step_of(owner, StepState.COMPLETED, StepState.RUNNING)
+    Step.objects.filter(pk=step.pk).update(lease_expires_at=NOW.replace(year=2027))
+    engine.sweep(after_seconds=21)
+    assert Step.objects.get(pk=step.pk).error["code"] == "step-idle"
+
+
+def test_an_alarm_that_rings_early_is_set_again(owner, engine, sent):
+    step = step_of(owner, StepState.RUNNING)
+    Step.objects.filter(pk=step.pk).update(due_at=NOW)
+    engine.sweep(after_seconds=1)
+    step = Step.objects.get(pk=step.pk)
+    assert (step.state, step.due_at) == (StepState.RUNNING, step.lease_expires_at)
+
+
+def test_a_worker_that_died_on_this_host_is_noticed_before_its_lease_runs_out(owner, engine, sent):
+    step = step_of(owner, StepState.RUNNING)
+    gone = subprocess.Popen(["true"])
+    started = psutil.Process(gone.pid).create_time()
+    gone.wait()
+    Step.objects.filter(pk=step.pk).update(holder=f"{holder.prefix_of_this_host()}{gone.pid}:{started:.2f}")
+    engine.sweep(after_seconds=1)
+    assert Step.objects.get(pk=step.pk).state == StepState.RETRYING
+
+
+def test_a_step_that_kills_its_worker_each_time_ends_after_its_attempts(owner, engine, sent):
+    step = step_of(owner, StepState.READY)
+    for _ in range(3):
+        assert engine.acquire(step) is not None
+        engine.sweep(after_seconds=31)  # lost
+        engine.sweep(after_seconds=31)  # its back-off is over
+    step = Step.objects.get(pk=step.pk)
+    assert (step.state, step.attempt_count) == (StepState.FAILED, 3)
+    assert step.run.state == RunState.FAILED
+    assert Run.objects.get().error["code"] == "worker-lost"
+
+
+def test_the_undo_of_a_step_whose_outcome_is_unknown_runs_without_output(owner, operator, engine, sent):
+    from tests.flows import ledger
+    from workflows import services
+
+    step = step_of(owner, StepState.READY)
+    for _ in range(3):
+        engine.acquire(step)
+        engine.sweep(after_seconds=31)
+        engine.sweep(after_seconds=31)
+    ledger.clear()
+    run = services.compensate(step.run_id, by=operator, clock=engine.clock)
+    engine.work(Step.objects.get(pk=step.pk))
+    assert ledger == [("release", None)]
+    run.refresh_from_db()
+    assert run.state == RunState.COMPENSATED
+
+
+def test_finished_runs_have_no_alarm(owner, engine, sent):
+    step_of(owner, StepState.COMPLETED, StepState.COMPLETED, StepState.COMPLETED)
+    assert engine.sweep(after_seconds=100_000) == 0

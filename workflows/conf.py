@@ -1,0 +1,39 @@
+"""The engine's settings: times in seconds, each overridden by LONGHAUL_<NAME>."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from outbox.conf import read_settings
+
+
+class WorkflowSettings(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    lease_seconds: float = Field(30.0, gt=0, description="how long a worker holds a step without renewing")
+    heartbeat_seconds: float = Field(10.0, gt=0, description="how often a process renews its leases")
+    dispatch_retry_seconds: float = Field(
+        10.0, gt=0, description="first wait for a sent step to be taken; doubles"
+    )
+    dispatch_retry_cap_seconds: float = Field(
+        300.0, gt=0, description="longest wait before a step is sent again"
+    )
+    chain_max_steps: int = Field(16, ge=1, description="steps in one Celery chain")
+    sweep_batch_size: int = Field(200, ge=1, description="due steps that one sweep takes up")
+    hard_limit_grace_seconds: float = Field(
+        30.0, ge=0, description="after a step's timeout, until its child is killed"
+    )
+    flush_interval_seconds: float = Field(
+        0.05, gt=0, description="longest that a yielded item waits for its commit"
+    )
+    flush_max_items: int = Field(100, ge=1, description="items committed at once, at most")
+    progress_interval_seconds: float = Field(1.0, gt=0, description="how often a step's progress is saved")
+    progress_frame_interval_seconds: float = Field(0.1, gt=0, description="how often it is shown live")
+    frames_max_entries: int = Field(10_000, ge=100, description="ephemeral frames that a shard keeps, about")
+    undo_attempts: int = Field(5, ge=1, description="tries of one compensation in a round")
+    inline_output_bytes: int = Field(262_144, ge=1_024, description="largest output kept in the step's row")
+    page_size: int = Field(50, ge=1, description="rows of a list answer")
+    page_size_max: int = Field(200, ge=1, description="most rows that a caller may ask for")
+    error_detail_max_chars: int = Field(2_000, ge=100, description="an error's sentence is cut here")
+
+
+def conf() -> WorkflowSettings:
+    return read_settings(WorkflowSettings)

@@ -1,0 +1,40 @@
+"""The definitions that this process knows, by name and version."""
+
+from typing import TYPE_CHECKING
+
+from workflows.errors import DefinitionError, UnknownWorkflow
+
+if TYPE_CHECKING:
+    from workflows.definitions.workflow import Workflow
+
+_known: "dict[tuple[str, int], Workflow]" = {}
+
+
+def register(workflow: "Workflow") -> None:
+    key = (workflow.name, workflow.version)
+    if key in _known:
+        raise DefinitionError(
+            f"workflow {workflow.name} version {workflow.version} is defined twice: raise the version"
+        )
+    _known[key] = workflow
+
+
+def forget(workflow: "Workflow") -> None:
+    """Remove a definition that a test registered."""
+    _known.pop((workflow.name, workflow.version), None)
+
+
+def find(name: str, *, version: int | None = None) -> "Workflow":
+    """The definition, its newest version if none is named. Raises UnknownWorkflow."""
+    versions = sorted(known for known_name, known in _known if known_name == name)
+    if not versions:
+        raise UnknownWorkflow(f"there is no workflow {name!r} here; known are {', '.join(names()) or 'none'}")
+    if version is None:
+        version = versions[-1]
+    if version not in versions:
+        raise UnknownWorkflow(f"workflow {name!r} has no version {version} here, only {versions}")
+    return _known[name, version]
+
+
+def names() -> list[str]:
+    return sorted({name for name, _ in _known})

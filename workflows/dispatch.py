@@ -1,0 +1,46 @@
+"""The Celery chain: transport only. It may be lost, doubled or late; the sweeper sends the rest again.
+
+Tasks are called by name, which keeps services from importing tasks.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from celery import Signature, chain, current_app
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+
+RUN_STEP = "workflows.run_step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One step of a chain. hard_limit_seconds: the pool kills the child after it. label: what Flower shows."""
+
+    step_id: UUID
+    queue: str
+    hard_limit_seconds: float
+    label: str
+
+
+def send_on_commit(chains: Sequence[Sequence[Link]]) -> None:
+    """Send after the commit that made the first link of each chain acquirable. Failing is logged, not raised."""
+    for links in chains:
+        if links:
+            transaction.on_commit(lambda links=links: send(links), robust=True)  # type: ignore[misc]
+
+
+def send(links: Sequence[Link]) -> None:
+    """Publish one chain now. Raises what the broker raises: the sweeper sends it later."""
+    signatures = [_signature(link) for link in links]
+    work = signatures[0] if len(signatures) == 1 else chain(*signatures)
+    work.apply_async()
+    logger.debug("chain sent", extra={"steps": [str(link.step_id) for link in links]})
+
+
+def _signature(link: Link) -> Signature:
+    options = {"queue": link.queue, "time_limit": link.hard_limit_seconds, "argsrepr": link.label}
+    return current_app.signature(RUN_STEP, args=[str(link.step_id)], immutable=True, options=options)

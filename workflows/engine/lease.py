@@ -1,0 +1,22 @@
+"""The right to work on a step, as a value. Pure."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from workflows.engine.retry import RetryPolicy
+from workflows.states import AttemptKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """What a worker holds while it works on an attempt; every write proves `token`. `number` counts within `kind`."""
+
+    step_id: UUID
+    run_id: UUID
+    step_name: str
+    workflow: str
+    version: int
+    token: UUID
+    kind: AttemptKind
+    number: int
+    policy: RetryPolicy

@@ -1,0 +1,254 @@
+"""The registry of events: one schema and one audience per type. Public API, additive changes only.
+
+A class describes `data`; step and attempt travel in the envelope's headers. `message()` makes the outbox message,
+so nothing can be announced that is not described here.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from outbox.append import Message
+from outbox.models import Audience
+from workflows.engine.outcomes import ErrorInfo
+
+TYPES: "dict[str, type[EventData]]" = {}
+
+
+class EventData(BaseModel):
+    """Base of all event data. Subclasses name their wire type and audience."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    TYPE: ClassVar[str]
+    AUDIENCE: ClassVar[Audience] = Audience.PUBLIC
+    ENDS_ROUND: ClassVar[bool] = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        TYPES[cls.TYPE] = cls
+
+
+class PublicError(BaseModel):
+    """What everyone may know of an error: a slug, a sentence, whether a retry may help."""
+
+    code: str
+    detail: str
+    retryable: bool
+
+    @classmethod
+    def of(cls, error: ErrorInfo) -> "PublicError":
+        return cls.model_validate(error.public())
+
+
+class OperatorError(PublicError):
+    error_class: str
+
+    @classmethod
+    def of(cls, error: ErrorInfo) -> "OperatorError":
+        return cls.model_validate(error.stored())
+
+
+class Blob(BaseModel):
+    """A value by reference: bytes of its canonical JSON, and their SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+
+class PlannedStepData(BaseModel):
+    name: str
+    title: str
+    position: int
+    stage: int
+    branch: int
+
+
+class RunCreated(EventData):
+    TYPE: ClassVar[str] = "run.created"
+    workflow: str
+    version: int
+    title: str
+    steps: list[PlannedStepData]
+
+
+class RunStarted(EventData):
+    TYPE: ClassVar[str] = "run.started"
+
+
+class RunResumed(EventData):
+    TYPE: ClassVar[str] = "run.resumed"
+    by: str
+    from_step: str
+
+
+class RunCompleted(EventData):
+    TYPE: ClassVar[str] = "run.completed"
+    ENDS_ROUND: ClassVar[bool] = True
+    items_count: int
+    result: Blob
+
+
+class RunFailed(EventData):
+    TYPE: ClassVar[str] = "run.failed"
+    ENDS_ROUND: ClassVar[bool] = True
+    error: PublicError
+    failed_step: str
+
+
+class RunCompensating(EventData):
+    TYPE: ClassVar[str] = "run.compensating"
+    steps: list[str] = Field(description="names of the steps to undo, in the order of their undo")
+
+
+class RunCompensated(EventData):
+    TYPE: ClassVar[str] = "run.compensated"
+    ENDS_ROUND: ClassVar[bool] = True
+    steps: list[str]
+
+
+class RunCompensationFailed(EventData):
+    TYPE: ClassVar[str] = "run.compensation_failed"
+    ENDS_ROUND: ClassVar[bool] = True
+    steps: list[str]
+    error: PublicError
+
+
+class StepStarted(EventData):
+    TYPE: ClassVar[str] = "step.started"
+    title: str
+
+
+class StepCompleted(EventData):
+    TYPE: ClassVar[str] = "step.completed"
+    items_count: int
+    output: Blob
+    duration_seconds: float
+
+
+class StepRetryScheduled(EventData):
+    TYPE: ClassVar[str] = "step.retry_scheduled"
+    error: PublicError
+    retry_at: datetime
+    max_attempts: int
+
+
+class StepFailed(EventData):
+    TYPE: ClassVar[str] = "step.failed"
+    error: PublicError
+
+
+class StepCancelled(EventData):
+    TYPE: ClassVar[str] = "step.cancelled"
+    reason: str
+
+
+class AttemptStarted(EventData):
+    TYPE: ClassVar[str] = "attempt.started"
+    AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
+    kind: str
+    worker: str
+
+
+class AttemptEnded(BaseModel):
+    """Fields of every end of an attempt."""
+
+    kind: str
+    worker: str
+    duration_seconds: float
+
+
+class AttemptCompleted(AttemptEnded, EventData):
+    TYPE: ClassVar[str] = "attempt.completed"
+    AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
+
+
+class AttemptFailedData(AttemptEnded, EventData):
+    TYPE: ClassVar[str] = "attempt.failed"
+    AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
+    error: OperatorError
+
+
+class AttemptTimedOut(AttemptEnded, EventData):
+    TYPE: ClassVar[str] = "attempt.timed_out"
+    AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
+    error: OperatorError
+
+
+class AttemptLost(AttemptEnded, EventData):
+    TYPE: ClassVar[str] = "attempt.lost"
+    AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
+    error: OperatorError
+
+
+class ItemCommitted(EventData):
+    TYPE: ClassVar[str] = "item.committed"
+    index: int
+    key: str
+    type: str
+    value: dict[str, Any]
+
+
+class ItemReplaced(EventData):
+    TYPE: ClassVar[str] = "item.replaced"
+    index: int
+    key: str
+    value: dict[str, Any]
+
+
+class ItemRejected(EventData):
+    TYPE: ClassVar[str] = "item.rejected"
+    AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
+    position: int = Field(description="byte offset of the rejected text in the model's answer")
+    reason: str
+    raw: str = Field(description="the rejected text, cut")
+    raw_size: int = Field(description="bytes")
+
+
+class CompensationStarted(EventData):
+    TYPE: ClassVar[str] = "compensation.started"
+
+
+class CompensationCompleted(EventData):
+    TYPE: ClassVar[str] = "compensation.completed"
+
+
+class CompensationFailed(EventData):
+    TYPE: ClassVar[str] = "compensation.failed"
+    error: PublicError
+
+
+class Said(EventData):
+    TYPE: ClassVar[str] = "message"
+    template: str
+    params: dict[str, Any]
+    text: str = Field(description="rendered in the default language")
+
+
+class OperatorAction(EventData):
+    TYPE: ClassVar[str] = "operator.action"
+    action: str
+    by: str
+    reason: str
+
+
+class StepProgress(EventData):
+    """Ephemeral: never stored, without seq."""
+
+    TYPE: ClassVar[str] = "step.progress"
+    done: float
+    total: float | None
+    unit: str
+
+
+def message(data: EventData, *, step: str | None = None, attempt: int | None = None) -> Message:
+    """The outbox message that announces `data`; step and attempt go into the envelope."""
+    headers: dict[str, Any] = {}
+    if step is not None:
+        headers["step"] = step
+    if attempt is not None:
+        headers["attempt"] = attempt
+    return Message(
+        type=data.TYPE, payload=data.model_dump(mode="json"), headers=headers, audience=data.AUDIENCE
+    )

@@ -1,0 +1,3 @@
+from workflows.execution.context import StepContext
+
+__all__ = ["StepContext"]

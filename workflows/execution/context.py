@@ -1,0 +1,149 @@
+"""`ctx`: what a handler sees of its run."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from streaming.llm import Model, Prompt
+from workflows.conf import conf
+from workflows.definitions import Step, Workflow
+from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
+from workflows.engine.lease import Lease
+from workflows.errors import Fatal, LeaseLost
+from workflows.execution.buffer import ItemBuffer
+from workflows.execution.generate import Generated, generate
+from workflows.execution.ports import Records
+
+Output = TypeVar("Output")
+ItemModel = TypeVar("ItemModel", bound=BaseModel)
+
+
+class StepContext:
+    """The run as one attempt of one step may see and change it. Each call is a point where a lost lease is noticed."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        *,
+        workflow: Workflow,
+        step: Step[Any],
+        records: Records,
+        lost: threading.Event,
+        buffer: ItemBuffer,
+        model: Callable[[], Model],
+    ) -> None:
+        self._lease = lease
+        self._workflow = workflow
+        self._step = step
+        self._records = records
+        self._lost = lost
+        self._buffer = buffer
+        self._model = model
+        self._input: BaseModel | None = None
+        self._progress_saved = self._progress_shown = 0.0
+        self._earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
+        self._keeper = Keeper(self._earlier)
+        self.usage: dict[str, int] = {}
+
+    @property
+    def run_id(self) -> UUID:
+        return self._lease.run_id
+
+    @property
+    def step_name(self) -> str:
+        return self._lease.step_name
+
+    @property
+    def attempt(self) -> int:
+        """Number of this attempt, from 1."""
+        return self._lease.number
+
+    @property
+    def idempotency_key(self) -> str:
+        """64 hex digits for the services that a step calls: stable over its attempts, another one for its undo."""
+        return hashlib.sha256(f"{self.run_id}/{self.step_name}/{self._lease.kind}".encode()).hexdigest()
+
+    @property
+    def input(self) -> Any:
+        """The run's input as the workflow's input model."""
+        if self._input is None:
+            self._input = self._workflow.input.model_validate(self._records.read_input())
+        return self._input
+
+    def output(self, step: Step[Output]) -> Output:
+        """What an earlier step returned, typed by its annotation. Raises LookupError while it has not completed."""
+        self.check_cancelled()
+        return step.output.validate_python(self._records.read_output(step.name))
+
+    def items(self, step: Step[Any]) -> list[Any]:
+        """The committed items of a streaming step in order, as its items model; also of this step, on a retry."""
+        self.check_cancelled()
+        if step.items is None:
+            raise LookupError(f"step {step.name} streams no items: declare @step(items=…)")
+        if step.name == self.step_name:
+            self.flush()
+        return [step.items.model_validate(item.value) for item in self._records.read_items(step.name)]
+
+    def say(self, template: str, **params: Any) -> None:
+        """Tell those who watch what is being done: `ctx.say("Reading page {page} of {pages}", page=3, pages=9)`."""
+        self.check_cancelled()
+        self._buffer.flush()  # what is told after an item appears after it
+        self._records.say(template, params)
+
+    def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
+        """Say how far the step is, in units of work. Shown live; saved at most once a second, and at the end."""
+        self.check_cancelled()
+        progress = {"done": done, "total": total, "unit": unit}
+        now, limits, is_last = time.monotonic(), conf(), total is not None and done >= total
+        if is_last or now - self._progress_shown >= limits.progress_frame_interval_seconds:
+            self._records.show_progress(progress)
+            self._progress_shown = now
+        if is_last or now - self._progress_saved >= limits.progress_interval_seconds:
+            self._records.save_progress(progress)
+            self._progress_saved = now
+
+    def flush(self) -> None:
+        """Return when every item yielded so far is durable."""
+        self.check_cancelled()
+        self._buffer.flush()
+
+    def check_cancelled(self) -> None:
+        """Raise LeaseLost when this attempt has lost its step: stop working, nothing more can be written."""
+        if self._lost.is_set():
+            raise LeaseLost(f"{self.step_name}: the step belongs to another attempt now")
+
+    def generate(self, prompt: Prompt, *, items: type[ItemModel]) -> Generator[ItemModel, None, Generated]:
+        """Stream a model's answer as validated items: `result = yield from ctx.generate(prompt, items=Finding)`.
+
+        What earlier attempts committed is told to the model as done. A line that is no valid item is rejected,
+        announced to operators, and the stream goes on. Raises Retryable, RetryAfter or Fatal for the model's faults.
+        """
+        done = tuple(item.value for item in self._earlier)
+        return (yield from generate(self, self._model(), prompt, items=items, done=done))
+
+    def accept(self, item: Any) -> None:
+        """Take a yielded item: validate, drop what an earlier attempt committed, and hand it to the buffer."""
+        self.check_cancelled()
+        declared = self._step.items
+        if declared is None or not isinstance(item, declared):
+            wanted = declared.__name__ if declared else "nothing"
+            raise Fatal(
+                f"The step {self.step_name} yields {wanted}, not {type(item).__name__}.", code="wrong-item"
+            )
+        value = item.model_dump(mode="json")
+        key = item_key(value, field=self._step.item_key)
+        change = self._keeper.admit(NewItem(key=key, type=declared.__name__, value=value))
+        if change is not None:
+            self._put(change)
+
+    def reject(self, rejected: RejectedItem) -> None:
+        """Announce something that was to be an item and is none."""
+        self._put(rejected)
+
+    def _put(self, change: Change) -> None:
+        self._buffer.add(change)

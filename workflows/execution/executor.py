@@ -1,0 +1,129 @@
+"""Run a handler: lease in, outcome out. No transaction is open while it works."""
+
+import logging
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+from pydantic import ValidationError
+
+from outbox import wire
+from streaming.llm import Model
+from workflows.conf import conf
+from workflows.definitions import Step, registry
+from workflows.engine.lease import Lease
+from workflows.engine.outcomes import ErrorInfo, Failed, Fenced, Outcome, Succeeded
+from workflows.errors import Fatal, LeaseLost, StepError
+from workflows.execution.buffer import Flusher, ItemBuffer
+from workflows.execution.context import StepContext
+from workflows.execution.ports import Records
+from workflows.states import AttemptKind
+
+logger = logging.getLogger(__name__)
+
+flusher = Flusher()
+
+
+def run(lease: Lease, *, records: Records, lost: threading.Event, model: Callable[[], Model]) -> Outcome:
+    """Work on the attempt of `lease` and say what it came to; raises nothing a handler raised.
+
+    lost: set by the heartbeat when the lease is gone. model: the model that `ctx.generate` asks.
+    """
+    workflow = registry.find(lease.workflow, version=lease.version)
+    step = workflow.step(lease.step_name)
+    limits = conf()
+    buffer = ItemBuffer(
+        records.commit_items,
+        interval_seconds=limits.flush_interval_seconds,
+        max_items=limits.flush_max_items,
+        flusher=flusher,
+    )
+    ctx: StepContext | None = None
+    try:
+        ctx = StepContext(
+            lease, workflow=workflow, step=step, records=records, lost=lost, buffer=buffer, model=model
+        )
+        if lease.kind == AttemptKind.UNDO:
+            _undo(ctx, step, records)
+            return Succeeded(output=None, usage=ctx.usage)
+        return Succeeded(output=_forward(ctx, step, buffer), usage=ctx.usage)
+    except LeaseLost as error:
+        logger.warning("fenced", extra={**_ids(lease), "why": str(error)})
+        return Fenced()
+    except Exception as error:  # a handler may raise anything; it becomes a value here
+        usage = ctx.usage if ctx is not None else {}
+        return _failed(lease, error, usage)
+
+
+def _forward(ctx: StepContext, step: Step[Any], buffer: ItemBuffer) -> Any:
+    result = step.handler(ctx)
+    if step.is_streaming:
+        result = _exhaust(ctx, result, buffer)
+    return _dump(step, result)
+
+
+def _exhaust(ctx: StepContext, generator: Generator[Any, None, Any], buffer: ItemBuffer) -> Any:
+    """Take every item. What was yielded before an error is kept: those items are done."""
+    try:
+        while True:
+            try:
+                item = next(generator)
+            except StopIteration as end:
+                return end.value
+            ctx.accept(item)
+    finally:
+        generator.close()  # closes what the handler holds, the model's connection first
+        buffer.flush()
+
+
+def _undo(ctx: StepContext, step: Step[Any], records: Records) -> None:
+    assert step.undo_handler is not None  # only steps with a compensation are opened for their undo
+    stored = records.read_output(step.name)
+    output = None if records.outcome_unknown() else step.output.validate_python(stored)
+    step.undo_handler(ctx, output)
+
+
+def _dump(step: Step[Any], result: Any) -> Any:
+    """The output as JSON of its annotated type. Raises Fatal when it does not fit, or is too large for a row."""
+    try:
+        output = step.output.dump_python(step.output.validate_python(result), mode="json")
+    except ValidationError as error:
+        detail = f"The step {step.name} returned something else than it declares: {error.errors()[0]['msg']}."
+        raise Fatal(detail, code="wrong-output") from error
+    size, limit = len(wire.encode(output)), conf().inline_output_bytes
+    if size > limit:
+        raise Fatal(
+            f"The output of {step.name} has {size} bytes, the limit is {limit}: "
+            "save the bulk to storage and return a reference.",
+            code="output-too-large",
+        )
+    return output
+
+
+def _failed(lease: Lease, error: Exception, usage: dict[str, int]) -> Failed:
+    name = type(error).__qualname__
+    if isinstance(error, StepError):
+        info = ErrorInfo(
+            code=error.code, detail=_cut(error.detail), retryable=error.retryable, error_class=name
+        )
+        logger.warning("attempt failed", extra={**_ids(lease), "error_code": error.code})
+    else:
+        # The exception's own text may quote anything (a prompt, a DSN): people get a sentence, the log the class
+        # and the traceback.
+        detail = f"The step stopped with an unexpected error ({name})."
+        info = ErrorInfo(code="unexpected-error", detail=detail, retryable=True, error_class=name)
+        logger.exception("attempt failed unexpectedly", extra=_ids(lease))
+    return Failed(error=info, retry_after_seconds=getattr(error, "seconds", 0.0), usage=usage)
+
+
+def _cut(detail: str) -> str:
+    return detail.replace("\x00", "�")[: conf().error_detail_max_chars]
+
+
+def _ids(lease: Lease) -> dict[str, Any]:
+    return {
+        "run": str(lease.run_id),
+        "step": lease.step_name,
+        "attempt": lease.number,
+        "kind": str(lease.kind),
+    }

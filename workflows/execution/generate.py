@@ -1,0 +1,119 @@
+"""A model's answer, line by line, as validated items."""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from streaming.llm import Finish, Model, ModelRefused, ModelUnavailable, Prompt
+from streaming.parsers import End, NdjsonParser, Parsed, Result
+from workflows.engine.items import RejectedItem
+from workflows.errors import Fatal, Retryable, RetryAfter
+
+if TYPE_CHECKING:
+    from workflows.execution.context import StepContext
+
+ItemModel = TypeVar("ItemModel", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """How an answer ended: finish_reason as the provider said it, and how many pieces of it were no items."""
+
+    finish_reason: str
+    rejected: int
+
+
+def generate(
+    ctx: "StepContext",
+    model: Model,
+    prompt: Prompt,
+    *,
+    items: type[ItemModel],
+    done: tuple[Mapping[str, Any], ...],
+) -> Generator[ItemModel, None, Generated]:
+    """Yield each item as its line closes, so that it is stored and shown while the model writes the next one.
+
+    An answer that was cut raises Retryable after its last whole item: the next attempt goes on from there.
+    """
+    parser = NdjsonParser()
+    finish: Finish | None = None
+    rejected = 0
+    with _model_faults(), closing(model.stream(replace(prompt, done=(*prompt.done, *done)))) as stream:
+        for part in stream:
+            if isinstance(part, Finish):
+                finish = part
+                break
+            ctx.check_cancelled()
+            rejected += yield from _take(ctx, parser.feed(part.text), items)
+            if parser.is_stopped:
+                break
+    was_cut = finish is None or finish.reason != "stop"
+    rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
+    rejected += yield from _take(ctx, rest, items)
+    if finish is not None:
+        ctx.usage = {"tokens_in": finish.usage.tokens_in, "tokens_out": finish.usage.tokens_out}
+    _refuse_incomplete(end, finish)
+    return Generated(finish_reason=finish.reason if finish else "stop", rejected=rejected)
+
+
+def _take(
+    ctx: "StepContext", results: Iterable[Result], items: type[ItemModel]
+) -> Generator[ItemModel, None, int]:
+    """Yield the valid ones, announce the others. Returns how many others there were."""
+    rejected = 0
+    for result in results:
+        if isinstance(result, Parsed):
+            try:
+                item = items.model_validate(result.value)
+            except ValidationError as error:
+                fault = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(str(part) for part in fault["loc"])
+                reason = f"schema: {where}: {fault['msg']}"
+                raw = str(result.value)
+                rejection = RejectedItem(
+                    position=result.position.offset, reason=reason, raw=raw, raw_size=len(raw)
+                )
+            else:
+                yield item
+                continue
+        else:
+            rejection = RejectedItem(
+                position=result.position.offset,
+                reason=str(result.reason),
+                raw=result.raw,
+                raw_size=result.size,
+            )
+        ctx.reject(rejection)
+        rejected += 1
+    return rejected
+
+
+def _refuse_incomplete(end: End, finish: Finish | None) -> None:
+    match end.kind:
+        case "truncated":
+            why = (
+                "at its length limit"
+                if finish is not None and finish.reason == "length"
+                else "before its end"
+            )
+            raise Retryable(
+                f"The model's answer was cut {why}; what came before is kept.", code="truncated-answer"
+            )
+        case "invalid":
+            raise Retryable("The model's answer held nothing that could be read.", code="unreadable-answer")
+
+
+@contextmanager
+def _model_faults() -> Iterator[None]:
+    """A vendor's fault in the engine's words: whether a retry helps, and when."""
+    try:
+        yield
+    except ModelUnavailable as error:
+        if error.retry_after_seconds is None:
+            raise Retryable(str(error), code="model-unavailable") from error
+        raise RetryAfter(str(error), seconds=error.retry_after_seconds, code="model-unavailable") from error
+    except ModelRefused as error:
+        raise Fatal(str(error), code="model-refused") from error

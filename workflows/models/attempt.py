@@ -1,0 +1,63 @@
+"""One try at a step."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from workflows.models.machine import ConcurrentTransitionMixin, FSMField, transition
+from workflows.models.step import Step
+from workflows.states import AttemptKind, AttemptState
+
+
+class Attempt(ConcurrentTransitionMixin, models.Model):
+    """One try, forward or undo: numbered from 1 within its kind, never reused, kept as history."""
+
+    step = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="attempts")
+    kind = models.CharField(max_length=16, choices=AttemptKind.choices)
+    number = models.PositiveIntegerField()
+    state = FSMField(choices=AttemptState.choices, default=AttemptState.RUNNING, protected=True)
+    worker = models.CharField(max_length=200)  # the holder: host, pid, process start
+    error = models.JSONField(null=True, blank=True)
+    usage = models.JSONField(default=dict, blank=True)  # {"tokens_in", "tokens_out"}
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["started_at", "id"]
+        constraints = [
+            models.UniqueConstraint(name="attempt_one_per_number", fields=["step", "kind", "number"]),
+            models.UniqueConstraint(
+                name="attempt_one_running_per_step", fields=["step"], condition=Q(state=AttemptState.RUNNING)
+            ),
+            models.CheckConstraint(
+                name="attempt_finished_at_iff_ended",
+                condition=Q(state=AttemptState.RUNNING, finished_at__isnull=True)
+                | (~Q(state=AttemptState.RUNNING) & Q(finished_at__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} of {self.step_id}"
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long it took; 0 while it runs."""
+        return 0.0 if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+    @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.COMPLETED)
+    def complete(self, usage: dict[str, int], *, now: datetime) -> None:
+        self.usage, self.finished_at = usage, now
+
+    @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.FAILED)
+    def fail(self, error: dict[str, Any], usage: dict[str, int], *, now: datetime) -> None:
+        self.error, self.usage, self.finished_at = error, usage, now
+
+    @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.TIMED_OUT)
+    def time_out(self, error: dict[str, Any], *, now: datetime) -> None:
+        self.error, self.finished_at = error, now
+
+    @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.LOST)
+    def lose(self, error: dict[str, Any], *, now: datetime) -> None:
+        self.error, self.finished_at = error, now

@@ -1,0 +1,199 @@
+"""Everything that API, pages and admin read of runs; prefetching is decided here."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection, transaction
+from django.urls import reverse
+
+from outbox import wire
+from outbox.models import Stream
+from workflows.models import Attempt, Item, Run, Step
+from workflows.models.querysets import RunQuerySet
+from workflows.services.verbs import allowed_actions
+from workflows.states import STEP_DONE, STEP_TERMINAL, RunState, StepState
+
+Link = Callable[[str], str]
+
+WAITING_FOR_WORKER = "Waiting for a worker"
+
+
+def runs_visible_to(user: User | AnonymousUser) -> RunQuerySet:
+    """The one door to runs: staff see all, an owner their own, anyone else none. A foreign run is an absent one."""
+    return Run.objects.visible_to(user)
+
+
+@contextmanager
+def consistent_read() -> Iterator[None]:
+    """All reads inside see one moment of the database, without taking its write lock."""
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "sqlite":
+        # atomic() would begin IMMEDIATE and wait for the one writer.
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+    else:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+
+def snapshot(run: Run, *, link: Link = str) -> dict[str, Any]:
+    """A run as PROTOCOL section 1 shows it, with the `seq` that a stream goes on from.
+
+    link: makes an absolute address of a path. Read the run itself inside the same `consistent_read()`.
+    """
+    stream = Stream.objects.get(key=run.id)
+    steps = list(run.steps.order_by("position"))
+    usage = _usage(Attempt.objects.filter(step__run=run).values_list("usage", flat=True))
+    return {
+        **_row(run, steps, stream, usage, link=link),
+        "steps": [step_snapshot(step) for step in steps],
+    }
+
+
+def run_rows(runs: Sequence[Run], *, link: Link = str) -> list[dict[str, Any]]:
+    """Rows of a list: snapshots without `steps`, in a fixed number of queries."""
+    ids = [run.id for run in runs]
+    streams = {stream.key: stream for stream in Stream.objects.filter(key__in=ids)}
+    steps: dict[UUID, list[Step]] = {run_id: [] for run_id in ids}
+    for step in Step.objects.filter(run_id__in=ids).order_by("position").defer("output"):
+        steps[step.run_id].append(step)
+    usages: dict[UUID, list[dict[str, int]]] = {run_id: [] for run_id in ids}
+    for run_id, usage in Attempt.objects.filter(step__run_id__in=ids).values_list("step__run_id", "usage"):
+        usages[run_id].append(usage)
+    return [_row(run, steps[run.id], streams[run.id], _usage(usages[run.id]), link=link) for run in runs]
+
+
+def _row(run: Run, steps: list[Step], stream: Stream, usage: dict[str, Any], *, link: Link) -> dict[str, Any]:
+    current = [step for step in steps if step.state not in {StepState.PENDING, *STEP_TERMINAL}]
+    return {
+        "id": str(run.id),
+        "workflow": run.workflow,
+        "version": run.version,
+        "title": run.title,
+        "state": run.state,
+        "state_info": run_sentence(run, current),
+        "is_terminal": run.is_terminal,
+        "allowed_actions": allowed_actions(run, steps),
+        "epoch": stream.epoch,
+        "seq": stream.head,
+        "progress": {
+            "done": sum(step.state in STEP_DONE for step in steps),
+            "total": len(steps),
+            "unit": "steps",
+        },
+        "current_steps": [step.name for step in current],
+        "error": _public(run.error),
+        "labels": run.labels,
+        "usage": usage,
+        "created_at": moment(run.created_at),
+        "started_at": moment(run.started_at),
+        "finished_at": moment(run.finished_at),
+        "links": _links(run, link),
+    }
+
+
+def step_snapshot(step: Step) -> dict[str, Any]:
+    """A step as the snapshot shows it."""
+    return {
+        "name": step.name,
+        "title": step.title,
+        "position": step.position,
+        "stage": step.stage,
+        "branch": step.branch,
+        "state": step.state,
+        "state_info": sentence(step.state_info),
+        "attempt": step.attempt_count,
+        "max_attempts": step.max_attempts,
+        "progress": step.progress,
+        "items_count": step.items_count,
+        "due_at": moment(step.due_at),
+        "started_at": moment(step.started_at),
+        "finished_at": moment(step.finished_at),
+        "error": _public(step.error),
+    }
+
+
+def run_sentence(run: Run, current: Sequence[Step]) -> str:
+    """What the run is doing, in words: its own sentence, its error, or what its current step says."""
+    if run.state_info:
+        return sentence(run.state_info)
+    if run.state in (RunState.FAILED, RunState.COMPENSATION_FAILED) and run.error:
+        return str(run.error["detail"])
+    if not current:
+        return ""
+    if any(step.lease_token for step in current):
+        step = next(step for step in current if step.lease_token)
+        return sentence(step.state_info) or step.title
+    return WAITING_FOR_WORKER
+
+
+def sentence(info: dict[str, Any] | None) -> str:
+    """A stored `{template, params}` as text. A template that does not fit its parameters is shown as it is."""
+    if not info:
+        return ""
+    try:
+        return str(info["template"]).format(**info["params"])
+    except (KeyError, IndexError, ValueError):
+        return str(info["template"])
+
+
+def page_items(run: Run, *, after: int = 0, limit: int, step: str | None = None) -> list[dict[str, Any]]:
+    """Committed items in order of their event: `{seq, index, key, type, step, attempt, value}`, seq above `after`."""
+    rows = Item.objects.filter(run=run, seq__gt=after).select_related("step").order_by("seq")
+    if step is not None:
+        rows = rows.filter(step__name=step)
+    return [
+        {
+            "seq": row.seq,
+            "index": row.index,
+            "key": row.key,
+            "type": row.type,
+            "step": row.step.name,
+            "attempt": row.attempt,
+            "value": row.data,
+        }
+        for row in rows[:limit]
+    ]
+
+
+def result(run: Run) -> Any:
+    """The output of the run's last step."""
+    return run.steps.order_by("-position").values_list("output", flat=True)[0]
+
+
+def moment(value: datetime | None) -> str | None:
+    return None if value is None else wire.timestamp(value)
+
+
+def _public(error: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An error without what only operators may see."""
+    return None if error is None else {name: error[name] for name in ("code", "detail", "retryable")}
+
+
+def _usage(usages: Iterable[dict[str, int]]) -> dict[str, Any]:
+    total: dict[str, Any] = {"tokens_in": 0, "tokens_out": 0, "cost": None}
+    for usage in usages:
+        for name in ("tokens_in", "tokens_out"):
+            total[name] += usage.get(name, 0)
+    return total
+
+
+def _links(run: Run, link: Link) -> dict[str, str]:
+    names = {
+        "self": "run",
+        "events": "run-events",
+        "items": "run-items",
+        "result": "run-result",
+        "page": "run-page",
+    }
+    return {key: link(reverse(name, args=[run.id])) for key, name in names.items()}

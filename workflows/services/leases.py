@@ -1,0 +1,137 @@
+"""Acquire and renew the right to work on a step."""
+
+import logging
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from outbox.append import Message
+from outbox.clock import Clock
+from outbox.failpoints import failpoint
+from workflows import events
+from workflows.conf import conf
+from workflows.definitions import registry
+from workflows.engine.lease import Lease
+from workflows.errors import UnknownWorkflow
+from workflows.holder import is_dead
+from workflows.models import Attempt, Run, Step
+from workflows.services.failing import lose_attempt, policy_of
+from workflows.services.journal import record
+from workflows.states import AttemptKind, RunState, StepState
+
+logger = logging.getLogger(__name__)
+
+
+def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease | None:
+    """Take the step, if there is something to do: attempt counted, token and lease written, all before the body.
+
+    None: a rival holds it, it is done, its run has ended, or this process lacks its code (then another one will
+    take it; no attempt is spent). A lease whose holder is a dead process of this host is voided on the way:
+    `roll` is the draw for its back-off.
+    """
+    with transaction.atomic(durable=True):
+        run_id = Step.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
+        if run_id is None:
+            return None
+        run = Run.objects.locked(run_id)
+        steps = Step.objects.locked(run_id)
+        step = next(step for step in steps if step.id == step_id)
+        if step.lease_token is not None:
+            if is_dead(step.holder):
+                lose_attempt(run, steps, step, now=clock.now(), roll=roll)
+            return None
+        kind = _work_on(run, step)
+        if kind is None or not _knows(run):
+            return None
+        lease = _begin(run, step, kind, holder=holder, now=clock.now())
+    failpoint("workflows.acquire.committed")
+    return lease
+
+
+def _work_on(run: Run, step: Step) -> AttemptKind | None:
+    if step.state == StepState.READY and run.state in (RunState.PENDING, RunState.RUNNING):
+        return AttemptKind.FORWARD
+    if step.state == StepState.COMPENSATING and run.state == RunState.COMPENSATING:
+        return AttemptKind.UNDO
+    return None
+
+
+def _knows(run: Run) -> bool:
+    try:
+        registry.find(run.workflow, version=run.version)
+    except UnknownWorkflow as error:
+        logger.error(
+            "step released: this worker lacks its code", extra={"run": str(run.id), "error": str(error)}
+        )
+        return False
+    return True
+
+
+def _begin(run: Run, step: Step, kind: AttemptKind, *, holder: str, now: datetime) -> Lease:
+    messages = _begin_forward(run, step, now=now) if kind == AttemptKind.FORWARD else _begin_undo(step)
+    number = step.attempt_count if kind == AttemptKind.FORWARD else step.undo_count
+    token = uuid4()
+    step.lend(
+        token,
+        holder=holder,
+        lease=timedelta(seconds=conf().lease_seconds),
+        timeout=step.timeout_seconds,
+        idle=step.idle_timeout_seconds,
+        now=now,
+    )
+    step.save()
+    Attempt.objects.create(step=step, kind=kind, number=number, worker=holder, started_at=now)
+    started = events.message(events.AttemptStarted(kind=kind, worker=holder), step=step.name, attempt=number)
+    record(run.id, [*messages, started], now=now)
+    return Lease(
+        step_id=step.id,
+        run_id=run.id,
+        step_name=step.name,
+        workflow=run.workflow,
+        version=run.version,
+        token=token,
+        kind=kind,
+        number=number,
+        policy=policy_of(run, step, kind),
+    )
+
+
+def _begin_forward(run: Run, step: Step, *, now: datetime) -> list[Message]:
+    messages = []
+    if run.state == RunState.PENDING:
+        run.begin(now=now)
+        run.save(update_fields=["state", "started_at"])
+        messages.append(events.message(events.RunStarted()))
+    step.begin(now=now)
+    if step.attempt_count == 1:
+        messages.append(events.message(events.StepStarted(title=step.title), step=step.name, attempt=1))
+    return messages
+
+
+def _begin_undo(step: Step) -> list[Message]:
+    step.undo_count += 1
+    if step.undo_count > 1:
+        return []
+    return [events.message(events.CompensationStarted(), step=step.name, attempt=step.undo_count)]
+
+
+def renew(leases: Collection[Lease], *, clock: Clock) -> set[UUID]:
+    """Extend the leases that are still ours; returns the tokens of those that are lost.
+
+    The alarm is set to the earliest of the new expiry, the attempt's deadline and its idle limit. Activity that
+    moves the idle limit meanwhile makes the alarm ring early at worst; the sweeper looks at the columns again.
+    """
+    now = clock.now()
+    expires = now + timedelta(seconds=conf().lease_seconds)
+    tokens = {lease.token for lease in leases}
+    held = Step.objects.filter(lease_token__in=tokens).values_list(
+        "lease_token", "deadline_at", "idle_deadline_at"
+    )
+    kept = set()
+    for token, deadline, idle in held:
+        due = min(limit for limit in (expires, deadline, idle) if limit is not None)
+        if Step.objects.filter(lease_token=token).update(lease_expires_at=expires, due_at=due):
+            kept.add(token)
+    return tokens - kept

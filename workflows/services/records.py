@@ -1,0 +1,67 @@
+"""What a handler may read and write, bound to its lease: the services' side of `execution.ports.Records`."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from outbox import wire
+from outbox.clock import Clock
+from outbox.frames import send_frame
+from outbox.models import Audience
+from workflows import events
+from workflows.conf import conf
+from workflows.engine.items import Change, CommittedItem
+from workflows.engine.lease import Lease
+from workflows.models import Item, Run, Step
+from workflows.services import items
+
+
+class LeasedRecords:
+    """Reads and fenced writes of one attempt. Every write raises LeaseLost once the lease is another's."""
+
+    def __init__(self, lease: Lease, *, clock: Clock) -> None:
+        self._lease = lease
+        self._clock = clock
+
+    def read_input(self) -> Any:
+        return Run.objects.values_list("input", flat=True).get(pk=self._lease.run_id)
+
+    def read_output(self, step_name: str) -> Any:
+        """The JSON output of a step of this run. Raises LookupError while it has none."""
+        state, output = Step.objects.values_list("state", "output").get(
+            run_id=self._lease.run_id, name=step_name
+        )
+        if (
+            output is None
+            and self._lease.step_name != step_name
+            and state not in ("completed", "compensated")
+        ):
+            raise LookupError(
+                f"step {step_name} is {state}: it has no output yet; order the steps the other way"
+            )
+        return output
+
+    def outcome_unknown(self) -> bool:
+        return Step.objects.values_list("outcome_unknown", flat=True).get(pk=self._lease.step_id)
+
+    def read_items(self, step_name: str) -> list[CommittedItem]:
+        rows = Item.objects.filter(run_id=self._lease.run_id, step__name=step_name).order_by("index")
+        return [CommittedItem(index=row.index, key=row.key, value=row.data) for row in rows.iterator()]
+
+    def commit_items(self, changes: list[Change]) -> None:
+        items.commit_items(self._lease, changes, clock=self._clock)
+
+    def say(self, template: str, params: dict[str, Any]) -> None:
+        items.say(self._lease, template, params, clock=self._clock)
+
+    def save_progress(self, progress: dict[str, Any]) -> None:
+        items.save_progress(self._lease, progress, clock=self._clock)
+
+    def show_progress(self, progress: dict[str, Any]) -> None:
+        """Live only: a frame for whoever looks at this moment."""
+        data = events.StepProgress(**progress)
+        headers = {"step": self._lease.step_name, "attempt": self._lease.number}
+        frame = wire.frame(
+            self._lease.run_id, data.TYPE, data.model_dump(), headers=headers, now=timezone.now()
+        )
+        send_frame(self._lease.run_id, frame, audience=Audience.PUBLIC, max_entries=conf().frames_max_entries)

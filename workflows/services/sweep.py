@@ -1,0 +1,98 @@
+"""The sweeper: whatever is due, whatever it is. One query, then one short transaction a step."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from outbox.clock import Clock
+from workflows.conf import conf
+from workflows.dispatch import send_on_commit
+from workflows.engine.outcomes import ErrorInfo, Failed
+from workflows.holder import is_dead, prefix_of_this_host
+from workflows.models import Run, Step
+from workflows.services.advance import chain_from, first_alarm, link_to
+from workflows.services.failing import end_attempt, lose_attempt
+from workflows.states import AttemptState, StepState
+
+logger = logging.getLogger(__name__)
+
+TIMED_OUT = ErrorInfo(
+    code="step-timed-out", detail="The step took longer than it may.", retryable=True, error_class="TimedOut"
+)
+IDLE = ErrorInfo(
+    code="step-idle", detail="The step made no progress for too long.", retryable=True, error_class="TimedOut"
+)
+
+
+def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
+    """Take up each due step, and each step whose worker died on this host. Returns how many it took up.
+
+    Safe to run any number of times at once: each step is looked at again under its run's lock.
+    """
+    due = list(Step.objects.due(now=clock.now()).values_list("id", "run_id")[: conf().sweep_batch_size])
+    for step_id, run_id in [*due, *_orphans()]:
+        _take_up(step_id, run_id, clock=clock, roll=roll())
+    return len(due)
+
+
+def _orphans() -> list[tuple[UUID, UUID]]:
+    """Leased steps whose holder was a process of this host that is gone: no need to wait for the lease."""
+    here = Step.objects.filter(lease_token__isnull=False, holder__startswith=prefix_of_this_host())
+    held = list(here.values_list("id", "run_id", "holder"))
+    dead = {holder for holder in {holder for _, _, holder in held} if is_dead(holder)}
+    return [(step_id, run_id) for step_id, run_id, holder in held if holder in dead]
+
+
+def _take_up(step_id: UUID, run_id: UUID, *, clock: Clock, roll: float) -> None:
+    with transaction.atomic(durable=True):
+        run = Run.objects.select_for_update(no_key=True).filter(pk=run_id).first()
+        if run is None:
+            return
+        steps = Step.objects.locked(run_id)
+        step = next(step for step in steps if step.id == step_id)
+        now = clock.now()
+        if step.lease_token is not None:
+            _check_lease(run, steps, step, now=now, roll=roll)
+        elif step.due_at is not None and step.due_at <= now:
+            _send_again(run, steps, step, now=now)
+
+
+def _check_lease(run: Run, steps: list[Step], step: Step, *, now: datetime, roll: float) -> None:
+    assert step.lease_expires_at is not None  # a lease has all its times
+    assert step.deadline_at is not None
+    if is_dead(step.holder) or step.lease_expires_at <= now:
+        lose_attempt(run, steps, step, now=now, roll=roll)
+    elif step.deadline_at <= now:
+        _time_out(run, steps, step, TIMED_OUT, now=now, roll=roll)
+    elif step.idle_deadline_at is not None and step.idle_deadline_at <= now:
+        _time_out(run, steps, step, IDLE, now=now, roll=roll)
+    else:
+        step.due_at = step.alarm()  # a renewal or some activity moved the limits after the alarm was set
+        step.save(update_fields=["due_at"])
+
+
+def _time_out(
+    run: Run, steps: list[Step], step: Step, error: ErrorInfo, *, now: datetime, roll: float
+) -> None:
+    failure = Failed(error=error, attempt_state=AttemptState.TIMED_OUT)
+    end_attempt(run, steps, step, failure, now=now, roll=roll)
+
+
+def _send_again(run: Run, steps: list[Step], step: Step, *, now: datetime) -> None:
+    """Nobody took it, or its back-off is over. Each fruitless send doubles the wait: the queue may just be long."""
+    if step.state == StepState.RETRYING:
+        step.open(due_at=first_alarm(now))
+    else:
+        limits = conf()
+        wait = limits.dispatch_retry_seconds * 2.0 ** min(step.dispatch_count + 1, 30)
+        step.due_at = now + timedelta(seconds=min(wait, limits.dispatch_retry_cap_seconds))
+        step.dispatch_count += 1
+        logger.info(
+            "step sent again", extra={"run": str(run.id), "step": step.name, "sent": step.dispatch_count}
+        )
+    step.save()
+    undoing = step.state == StepState.COMPENSATING
+    send_on_commit([[link_to(run, step)] if undoing else chain_from(run, steps, step.position)])
