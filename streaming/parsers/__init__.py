@@ -1,0 +1,18 @@
+"""Model text in, validated pieces of JSON out. Pure: usable without Django."""
+
+from streaming.parsers.base import End, Parsed, Parser, ParserError, Position, Reason, Rejected, Result
+from streaming.parsers.limits import Limits
+from streaming.parsers.ndjson import NdjsonParser
+
+__all__ = [
+    "End",
+    "Limits",
+    "NdjsonParser",
+    "Parsed",
+    "Parser",
+    "ParserError",
+    "Position",
+    "Reason",
+    "Rejected",
+    "Result",
+]

@@ -1,0 +1,104 @@
+"""What every parser of model output gives back: values, rejections and one of three ends.
+
+A parser is fed chunks and asked to close. It never touches a socket, gives the same results for every way of
+cutting the text, and never calls a cut answer complete.
+
+    ParserError                 the caller's mistake: a parser was used after `close()`
+    Refused                     inside a parser: this text is not taken, and why; outside it is a `Rejected`
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, Protocol
+
+
+class ParserError(Exception):
+    """A parser was used in a way that it cannot serve. What a model writes never raises it."""
+
+
+class Reason(StrEnum):
+    """Why a piece of model output was not taken."""
+
+    SYNTAX = "syntax"  # not JSON
+    TRUNCATED = "truncated"  # the answer ended inside it
+    DUPLICATE_KEY = "duplicate_key"
+    NOT_A_NUMBER = "not_a_number"  # NaN, Infinity
+    NUMBER_TOO_LONG = "number_too_long"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"  # an integer beyond 64 bits, a float beyond 1e308
+    STRING_TOO_LONG = "string_too_long"
+    TOO_DEEP = "too_deep"
+    TOO_LONG = "too_long"  # the line, or the object broken over several
+    INVALID_UTF8 = "invalid_utf8"
+    TOO_MANY_ITEMS = "too_many_items"  # ends the parsing
+    DOCUMENT_TOO_LONG = "document_too_long"  # ends the parsing
+
+
+class Refused(Exception):
+    """Raised where a text is refused, caught where its position is known. `detail` never quotes the text."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Position(NamedTuple):
+    """Where a piece begins. line: from 1.  offset: bytes of UTF-8 before it, from 0."""
+
+    line: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One complete value. It is final: nothing that follows in the text changes it."""
+
+    value: dict[str, Any]
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A piece that was not taken; the rest of the answer is.
+
+    raw: the text as written, at most `max_raw_bytes` of it; NUL as U+FFFD and invalid bytes as `\\xff`, so
+    that any database stores it.  size: bytes of the whole piece.  detail: what the reader said of it.
+    """
+
+    reason: Reason
+    position: Position
+    raw: str
+    size: int
+    detail: str = ""
+
+
+Result = Parsed | Rejected
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How an answer ended.
+
+    kind: `complete` when the model came to its end; `truncated` when the text was cut, whether the caller
+    says so or something was still open; `invalid` when a limit stopped the parser, or there was text and not
+    one object in it.  replaced: characters that no database takes and that became U+FFFD.  prose: what stood
+    around the objects.
+    """
+
+    kind: Literal["complete", "truncated", "invalid"]
+    items: int
+    rejected: int
+    replaced: int
+    prose: str
+
+
+class Parser(Protocol):
+    @property
+    def is_stopped(self) -> bool:
+        """A limit of the whole answer was passed: nothing more will be taken, so the model may be closed."""
+
+    def feed(self, chunk: bytes | str) -> list[Result]:
+        """What became certain through this chunk, in order. Raises ParserError after `close()`."""
+
+    def close(self, *, truncated: bool = False) -> tuple[list[Result], End]:
+        """The last results and the end. truncated: the caller knows that the model did not finish."""

@@ -1,0 +1,103 @@
+"""Chunks to lines, by bytes: a newline byte is never part of another character, so nothing is decoded cut."""
+
+import re
+from typing import NamedTuple
+
+from streaming.parsers.base import Position
+
+BOM = b"\xef\xbb\xbf"
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Line(NamedTuple):
+    """data: without line end, at most the limit.  number: from 1.  offset, size: bytes, of the whole line."""
+
+    data: bytes
+    number: int
+    offset: int
+    size: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.number, self.offset)
+
+    @property
+    def is_overlong(self) -> bool:
+        return self.size > len(self.data)
+
+
+class LineSplitter:
+    """Holds one unfinished line, never more of it than the limit. Each byte is looked at once."""
+
+    def __init__(self, max_line_bytes: int) -> None:
+        self._limit = max_line_bytes
+        self._buffer = bytearray()
+        self._size = 0  # of the unfinished line, with what was dropped
+        self._number = 1
+        self._offset = 0
+
+    def feed(self, chunk: bytes) -> list[Line]:
+        if b"\n" not in chunk:
+            self._keep(chunk)
+            return []
+        first, *others = chunk.split(b"\n")
+        self._keep(first)
+        lines = [self._finish()]
+        for data in others[:-1]:
+            self._keep(data)
+            lines.append(self._finish())
+        self._keep(others[-1])
+        return lines
+
+    def close(self) -> Line:
+        """What is left: a line without an end, often empty."""
+        return self._finish()
+
+    def _keep(self, data: bytes) -> None:
+        # One byte more than the limit, so that a carriage return at the limit does not count.
+        room = self._limit + 1 - len(self._buffer)
+        self._buffer += data if len(data) <= room else data[:room]
+        self._size += len(data)
+
+    def _finish(self) -> Line:
+        data = bytes(self._buffer)
+        size = self._size
+        if size == len(data) and data.endswith(b"\r"):
+            data = data[:-1]
+            size -= 1
+        offset = self._offset
+        if offset == 0 and data.startswith(BOM):
+            data, offset, size = data[len(BOM) :], len(BOM), size - len(BOM)
+        line = Line(data[: self._limit], self._number, offset, size)
+        self._number += 1
+        self._offset += self._size + 1
+        self._buffer.clear()
+        self._size = 0
+        return line
+
+
+class Encoder:
+    """Text chunks to UTF-8. The halves of a surrogate pair may come in two chunks; a lone half is U+FFFD."""
+
+    def __init__(self) -> None:
+        self._half = ""
+        self.replaced = 0
+
+    def encode(self, text: str) -> bytes:
+        text, self._half = self._half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            return self._mend(text)
+
+    def close(self) -> bytes:
+        rest, self._half = self._half, ""
+        return self._mend(rest) if rest else b""
+
+    def _mend(self, text: str) -> bytes:
+        paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        mended, count = SURROGATE.subn("\ufffd", paired)
+        self.replaced += count
+        return mended.encode()

@@ -1,0 +1,107 @@
+"""One JSON value, read strictly, with the limits asked first.
+
+The standard library's decoder is the core: it alone hands us each number as written and each object's pairs,
+so that no digit is lost and no duplicate key is swallowed (orjson turns long integers into floats and keeps
+the last of two equal keys). One leniency: a string may contain line breaks, tabs and other control characters
+as they are. Models that quote a document write them, and there is only one way to read them.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+from streaming.parsers.base import Reason, Refused
+from streaming.parsers.limits import Limits
+from streaming.parsers.structure import Structure
+
+# PostgreSQL refuses both in text and jsonb; a lone surrogate is not even UTF-8.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+INT64 = range(-(2**63), 2**63)
+
+
+class ValueReader:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.replaced = 0
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=unique,
+            parse_constant=self._constant,
+            parse_int=self._integer,
+            parse_float=self._float,
+            strict=False,
+        )
+
+    def read(self, text: str, start: int = 0, *, is_alone: bool = True) -> tuple[Any, int]:
+        """The value that begins at `start`, and where it ends. Raises Refused.
+
+        is_alone: false for the second and later values of a line, which must not each look at all the rest.
+        """
+        if not is_alone:
+            stop = Structure().advance(text, start)
+            value, end = self.read(text[start:stop])
+            return value, start + end
+        self._check(text, start)
+        try:
+            value, end = self._decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            raise Refused(Reason.SYNTAX, f"{error.msg}, character {error.pos - start + 1}") from None
+        if "\\u" in text or "\0" in text:
+            value = self._mended(value)
+        return value, end
+
+    def _check(self, text: str, start: int) -> None:
+        # Cheap upper bounds first; the exact walk is for the rare text that reaches them.
+        is_deep = text.count("{", start) + text.count("[", start) > self._limits.max_depth
+        is_long = (len(text) - start) * 4 > self._limits.max_string_bytes
+        if not (is_deep or is_long):
+            return
+        structure = Structure()
+        stop = structure.advance(text, start) or len(text)
+        if structure.deepest > self._limits.max_depth:
+            raise Refused(Reason.TOO_DEEP, f"over {self._limits.max_depth} levels")
+        for string in STRING.finditer(text, start, stop) if is_long else ():
+            if len(string[0].encode()) - 1 > self._limits.max_string_bytes:
+                raise Refused(Reason.STRING_TOO_LONG, f"over {self._limits.max_string_bytes} bytes")
+
+    def _constant(self, name: str) -> Any:
+        raise Refused(Reason.NOT_A_NUMBER, name)
+
+    def _integer(self, digits: str) -> int:
+        self._check_number(digits)
+        value = int(digits)
+        if value not in INT64:
+            raise Refused(Reason.NUMBER_OUT_OF_RANGE, "an integer beyond 64 bits")
+        return value
+
+    def _float(self, digits: str) -> float:
+        self._check_number(digits)
+        value = float(digits)
+        if math.isinf(value):
+            raise Refused(Reason.NUMBER_OUT_OF_RANGE, "a number beyond 1e308")
+        return value
+
+    def _check_number(self, digits: str) -> None:
+        if len(digits) > self._limits.max_number_chars:
+            raise Refused(Reason.NUMBER_TOO_LONG, f"{len(digits)} characters")
+
+    def _mended(self, value: Any) -> Any:
+        """The value with U+FFFD for each character that a database refuses, in keys too."""
+        match value:
+            case str():
+                mended, count = UNSTORABLE.subn("\ufffd", value)
+                self.replaced += count
+                return mended
+            case list():
+                return [self._mended(member) for member in value]
+            case dict():
+                return unique([(self._mended(key), self._mended(member)) for key, member in value.items()])
+        return value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Refused(Reason.DUPLICATE_KEY)
+    return members

@@ -1,0 +1,80 @@
+"""The OpenAI-compatible client against a real server that is silent."""
+
+import threading
+
+import pytest
+
+from streaming.llm import Chunk, Finish, ModelUnavailable, Usage
+from tests.integration.streaming.asking import PROMPT, QUICK, failure
+from tests.integration.streaming.chat_server import DEADLINE_SECONDS, DONE, answers, delta, greeting
+
+
+def test_a_server_that_does_not_begin_to_answer_is_given_up(hasty, chat_server):
+    chat_server.answer = lambda chat: chat.hang()
+
+    assert "did not answer in time" in str(failure(hasty))
+
+
+@pytest.mark.parametrize("sign", ["", ": still here\n\n", delta(role="assistant", content="")])
+def test_a_model_that_says_no_first_word_is_given_up_whatever_keeps_the_line_open(hasty, chat_server, sign):
+    def answer(chat):
+        chat.begin()
+        chat.say(greeting())
+        chat.hang(repeat=sign)
+
+    chat_server.answer = answer
+    error = failure(hasty)
+
+    assert isinstance(error, ModelUnavailable)
+    assert "said nothing for 1 seconds before its first word" in str(error)
+    assert chat_server.client_left.wait(DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize("sign", ["", ": still here\n\n", delta(content="")])
+def test_a_model_that_falls_silent_is_given_up_whatever_keeps_the_line_open(hasty, chat_server, sign):
+    def answer(chat):
+        chat.begin()
+        chat.say(greeting(), delta(content='{"a":1}\n'))
+        chat.hang(repeat=sign)
+
+    chat_server.answer = answer
+    stream = hasty.stream(PROMPT)
+
+    assert next(stream) == Chunk('{"a":1}\n')
+    with pytest.raises(ModelUnavailable, match=r"said nothing for 0\.5 seconds in the middle of its answer"):
+        next(stream)
+    assert chat_server.client_left.wait(DEADLINE_SECONDS)
+
+
+def test_a_model_that_thinks_aloud_is_not_silent(hasty, chat_server):
+    go_on = threading.Event()
+    thoughts = iter(range(10))
+
+    def answer(chat):
+        chat.begin()
+        # Ten pauses, each within patience, together far beyond it.
+        while next(thoughts, None) is not None:
+            chat.say(delta(reasoning_content="hm"))
+            go_on.wait(0.12)
+        chat.say(delta(content="x"), delta("stop"), DONE)
+        chat.end()
+
+    chat_server.answer = answer
+
+    assert list(hasty.stream(PROMPT)) == [Chunk("x"), Finish("stop", Usage())]
+
+
+def test_a_server_that_hangs_after_the_reason_does_not_spoil_the_answer(hasty, chat_server):
+    answers(chat_server, delta(content="x"), delta("stop"), end="hang")
+
+    assert list(hasty.stream(PROMPT)) == [Chunk("x"), Finish("stop", Usage())]
+
+
+def test_the_time_that_the_caller_takes_is_not_the_models(hasty, chat_server):
+    answers(chat_server, delta(content="x"), delta(content="y"), delta("stop"), DONE)
+    stream = hasty.stream(PROMPT)
+
+    assert next(stream) == Chunk("x")
+    threading.Event().wait(QUICK.idle_seconds * 2)  # the caller works
+
+    assert list(stream) == [Chunk("y"), Finish("stop", Usage())]
