@@ -32,6 +32,12 @@ class WorkflowSettings(BaseModel):
     inline_output_bytes: int = Field(262_144, ge=1_024, description="largest output kept in the step's row")
     page_size: int = Field(50, ge=1, description="rows of a list answer")
     page_size_max: int = Field(200, ge=1, description="most rows that a caller may ask for")
+    item_max_bytes: int = Field(
+        28_000, ge=100, description="largest item, as JSON: its event carries it whole"
+    )
+    rejected_raw_max_chars: int = Field(
+        4_000, ge=0, description="text kept of a rejected piece of model output"
+    )
     error_detail_max_chars: int = Field(2_000, ge=100, description="an error's sentence is cut here")
 
 

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from outbox import wire
 from streaming.llm import Model, Prompt
 from workflows.conf import conf
 from workflows.definitions import Step, Workflow
 from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
 from workflows.engine.lease import Lease
+from workflows.engine.storable import storable
 from workflows.errors import Fatal, LeaseLost
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generate import Generated, generate
@@ -93,7 +95,7 @@ class StepContext:
         """Tell those who watch what is being done: `ctx.say("Reading page {page} of {pages}", page=3, pages=9)`."""
         self.check_cancelled()
         self._buffer.flush()  # what is told after an item appears after it
-        self._records.say(template, params)
+        self._records.say(template, storable(params))
 
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """Say how far the step is, in units of work. Shown live; saved at most once a second, and at the end."""
@@ -135,7 +137,14 @@ class StepContext:
             raise Fatal(
                 f"The step {self.step_name} yields {wanted}, not {type(item).__name__}.", code="wrong-item"
             )
-        value = item.model_dump(mode="json")
+        value = storable(item.model_dump(mode="json"))
+        size, limit = len(wire.encode(value)), conf().item_max_bytes
+        if size > limit:
+            raise Fatal(
+                f"An item of {self.step_name} has {size} bytes, the limit is {limit}: "
+                "store the bulk, yield a reference.",
+                code="item-too-large",
+            )
         key = item_key(value, field=self._step.item_key)
         change = self._keeper.admit(NewItem(key=key, type=declared.__name__, value=value))
         if change is not None:

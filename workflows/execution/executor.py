@@ -13,6 +13,7 @@ from workflows.conf import conf
 from workflows.definitions import Step, registry
 from workflows.engine.lease import Lease
 from workflows.engine.outcomes import ErrorInfo, Failed, Fenced, Outcome, Succeeded
+from workflows.engine.storable import storable
 from workflows.errors import Fatal, LeaseLost, StepError
 from workflows.execution.buffer import Flusher, ItemBuffer
 from workflows.execution.context import StepContext
@@ -86,7 +87,7 @@ def _undo(ctx: StepContext, step: Step[Any], records: Records) -> None:
 def _dump(step: Step[Any], result: Any) -> Any:
     """The output as JSON of its annotated type. Raises Fatal when it does not fit, or is too large for a row."""
     try:
-        output = step.output.dump_python(step.output.validate_python(result), mode="json")
+        output = storable(step.output.dump_python(step.output.validate_python(result), mode="json"))
     except ValidationError as error:
         detail = f"The step {step.name} returned something else than it declares: {error.errors()[0]['msg']}."
         raise Fatal(detail, code="wrong-output") from error
@@ -117,7 +118,7 @@ def _failed(lease: Lease, error: Exception, usage: dict[str, int]) -> Failed:
 
 
 def _cut(detail: str) -> str:
-    return detail.replace("\x00", "�")[: conf().error_detail_max_chars]
+    return str(storable(detail))[: conf().error_detail_max_chars]
 
 
 def _ids(lease: Lease) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from outbox import wire
+from streaming.conf import conf as streaming_conf
 from streaming.llm import Finish, Model, ModelRefused, ModelUnavailable, Prompt
 from streaming.parsers import End, NdjsonParser, Parsed, Result
+from workflows.conf import conf
 from workflows.engine.items import RejectedItem
 from workflows.errors import Fatal, Retryable, RetryAfter
 
@@ -38,7 +41,7 @@ def generate(
 
     An answer that was cut raises Retryable after its last whole item: the next attempt goes on from there.
     """
-    parser = NdjsonParser()
+    parser = NdjsonParser(streaming_conf().parser_limits())
     finish: Finish | None = None
     rejected = 0
     with _model_faults(), closing(model.stream(replace(prompt, done=(*prompt.done, *done)))) as stream:
@@ -65,30 +68,35 @@ def _take(
     """Yield the valid ones, announce the others. Returns how many others there were."""
     rejected = 0
     for result in results:
-        if isinstance(result, Parsed):
-            try:
-                item = items.model_validate(result.value)
-            except ValidationError as error:
-                fault = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(str(part) for part in fault["loc"])
-                reason = f"schema: {where}: {fault['msg']}"
-                raw = str(result.value)
-                rejection = RejectedItem(
-                    position=result.position.offset, reason=reason, raw=raw, raw_size=len(raw)
-                )
-            else:
-                yield item
-                continue
+        item = _validate(result, items)
+        if isinstance(item, RejectedItem):
+            ctx.reject(item)
+            rejected += 1
         else:
-            rejection = RejectedItem(
-                position=result.position.offset,
-                reason=str(result.reason),
-                raw=result.raw,
-                raw_size=result.size,
-            )
-        ctx.reject(rejection)
-        rejected += 1
+            yield item
     return rejected
+
+
+def _validate(result: Result, items: type[ItemModel]) -> ItemModel | RejectedItem:
+    """The item that a piece of the answer is, or why it is none."""
+    if not isinstance(result, Parsed):
+        return _rejection(result.position.offset, str(result.reason), result.raw, result.size)
+    encoded = wire.encode(result.value)
+    if len(encoded) > conf().item_max_bytes:
+        return _rejection(result.position.offset, "too_large", encoded.decode(), len(encoded))
+    try:
+        return items.model_validate(result.value)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        reason = f"schema: {where}: {fault['msg']}"
+        return _rejection(result.position.offset, reason, encoded.decode(), len(encoded))
+
+
+def _rejection(position: int, reason: str, raw: str, size: int) -> RejectedItem:
+    return RejectedItem(
+        position=position, reason=reason, raw=raw[: conf().rejected_raw_max_chars], raw_size=size
+    )
 
 
 def _refuse_incomplete(end: End, finish: Finish | None) -> None:

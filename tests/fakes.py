@@ -1,0 +1,86 @@
+"""Doubles for what a test must steer: a model that says what it is told, records without a database."""
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from streaming.llm import Chunk, Finish, Prompt, Usage
+from workflows.engine.items import Change, CommittedItem, NewItem
+
+
+class ScriptedModel:
+    """Streams the given pieces; an exception among them is raised in its place. Keeps the prompts it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, pieces: Iterable[str | Exception], *, finish: str | None = "stop") -> None:
+        self.pieces = list(pieces)
+        self.finish = finish
+        self.prompts: list[Prompt] = []
+        self.closed = False
+
+    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+        self.prompts.append(prompt)
+        try:
+            for piece in self.pieces:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield Chunk(piece)
+            if self.finish is not None:
+                yield Finish(self.finish, Usage(tokens_in=10, tokens_out=20))  # type: ignore[arg-type]
+        finally:
+            self.closed = True
+
+
+class FakeRecords:
+    """What a handler reads and writes, in memory."""
+
+    def __init__(
+        self,
+        *,
+        input: Any = None,
+        outputs: dict[str, Any] | None = None,
+        earlier: Iterable[CommittedItem] = (),
+    ) -> None:
+        self.input = input or {}
+        self.outputs = outputs or {}
+        self.earlier = list(earlier)
+        self.unknown = False
+        self.committed: list[Change] = []
+        self.batches: list[int] = []
+        self.said: list[str] = []
+        self.saved: list[dict[str, Any]] = []
+        self.shown: list[dict[str, Any]] = []
+        self.on_commit: Callable[[], None] = lambda: None
+
+    def read_input(self) -> Any:
+        return self.input
+
+    def read_output(self, step_name: str) -> Any:
+        return self.outputs[step_name]
+
+    def outcome_unknown(self) -> bool:
+        return self.unknown
+
+    def read_items(self, step_name: str) -> list[CommittedItem]:
+        fresh = [change for change in self.committed if isinstance(change, NewItem)]
+        return [
+            *self.earlier,
+            *(
+                CommittedItem(index=index, key=item.key, value=item.value)
+                for index, item in enumerate(fresh, len(self.earlier))
+            ),
+        ]
+
+    def commit_items(self, changes: list[Change]) -> None:
+        self.on_commit()
+        self.committed.extend(changes)
+        self.batches.append(len(changes))
+
+    def say(self, template: str, params: dict[str, Any]) -> None:
+        self.said.append(template.format(**params))
+
+    def save_progress(self, progress: dict[str, Any]) -> None:
+        self.saved.append(progress)
+
+    def show_progress(self, progress: dict[str, Any]) -> None:
+        self.shown.append(progress)

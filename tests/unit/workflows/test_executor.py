@@ -1,0 +1,374 @@
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import BaseModel
+
+from streaming.llm import ModelRefused, ModelUnavailable, Prompt
+from tests.fakes import FakeRecords, ScriptedModel
+from workflows.definitions import Workflow, registry, step
+from workflows.engine.items import CommittedItem, NewItem, RejectedItem
+from workflows.engine.lease import Lease
+from workflows.engine.outcomes import Failed, Fenced, Outcome, Succeeded
+from workflows.engine.retry import RetryPolicy
+from workflows.errors import Fatal, LeaseLost, RetryAfter
+from workflows.execution import executor
+from workflows.states import AttemptKind
+
+
+class Nothing(BaseModel): ...
+
+
+class Note(BaseModel):
+    text: str
+
+
+class Total(BaseModel):
+    count: int
+
+
+@pytest.fixture
+def run() -> Any:
+    """Run one handler as the executor would."""
+    workflows: list[Workflow] = []
+
+    def execute(
+        declared: Any,
+        *,
+        records: FakeRecords | None = None,
+        model: ScriptedModel | None = None,
+        kind: AttemptKind = AttemptKind.FORWARD,
+        number: int = 1,
+        lost: threading.Event | None = None,
+    ) -> Outcome:
+        workflow = Workflow(f"test-{uuid4()}", version=1, input=Nothing, title="x", steps=[declared])
+        workflows.append(workflow)
+        lease = Lease(
+            step_id=uuid4(),
+            run_id=uuid4(),
+            step_name=declared.name,
+            workflow=workflow.name,
+            version=1,
+            token=uuid4(),
+            kind=kind,
+            number=number,
+            policy=RetryPolicy(max_attempts=3, base=1, cap=10),
+        )
+        return executor.run(
+            lease,
+            records=records or FakeRecords(),
+            lost=lost or threading.Event(),
+            model=lambda: model or ScriptedModel([]),
+        )
+
+    yield execute
+    for workflow in workflows:
+        registry.forget(workflow)
+
+
+def streaming_step(body: Callable[[Any], Generator[Note, None, Total]], **options: Any) -> Any:
+    body.__annotations__["return"] = Generator[Note, None, Total]
+    return step(title="Listing", items=Note, **options)(body)
+
+
+def test_what_a_handler_returns_is_its_output_as_json(run):
+    @step(title="Counting")
+    def count(ctx) -> Total:
+        return Total(count=3)
+
+    assert run(count) == Succeeded(output={"count": 3})
+
+
+def test_a_handler_that_returns_something_else_than_it_declares_fails_for_good(run):
+    @step(title="Counting")
+    def count(ctx) -> Total:
+        return "three"
+
+    outcome = run(count)
+    assert isinstance(outcome, Failed)
+    assert (outcome.error.code, outcome.error.retryable) == ("wrong-output", False)
+
+
+def test_an_output_too_large_for_a_row_fails_with_the_way_out(run, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "INLINE_OUTPUT_BYTES": 1024}
+
+    @step(title="Writing")
+    def write(ctx) -> str:
+        return "x" * 2000
+
+    outcome = run(write)
+    assert outcome.error.code == "output-too-large"
+    assert "return a reference" in outcome.error.detail
+
+
+def test_a_typed_error_keeps_its_sentence_and_its_wait(run):
+    @step(title="Asking")
+    def ask(ctx) -> None:
+        raise RetryAfter("The shop is closed until nine.", seconds=30)
+
+    outcome = run(ask)
+    assert outcome.error.detail == "The shop is closed until nine."
+    assert (outcome.error.retryable, outcome.retry_after_seconds) == (True, 30)
+
+
+def test_an_unexpected_error_is_retryable_and_its_text_is_shown_to_nobody(run):
+    @step(title="Asking")
+    def ask(ctx) -> None:
+        raise ValueError("postgres://user:secret@host")
+
+    outcome = run(ask)
+    assert outcome.error.retryable
+    assert "secret" not in str(outcome.error.stored())
+
+
+def test_a_lease_that_is_lost_ends_the_handler_at_its_next_call(run):
+    lost = threading.Event()
+
+    @step(title="Working")
+    def work(ctx) -> None:
+        lost.set()
+        ctx.say("Still here")
+
+    assert run(work, lost=lost) == Fenced()
+
+
+def test_yielded_items_are_committed_in_order_and_the_generators_value_is_the_output(run):
+    def list_parts(ctx):
+        yield Note(text="shade")
+        yield Note(text="bulb")
+        return Total(count=2)
+
+    records = FakeRecords()
+    outcome = run(streaming_step(list_parts), records=records)
+    assert outcome == Succeeded(output={"count": 2})
+    assert [change.value["text"] for change in records.committed] == ["shade", "bulb"]
+
+
+def test_what_was_yielded_before_an_error_is_kept(run):
+    def list_parts(ctx):
+        yield Note(text="shade")
+        raise Fatal("The catalogue ends here.")
+
+    records = FakeRecords()
+    assert isinstance(run(streaming_step(list_parts), records=records), Failed)
+    assert len(records.committed) == 1
+
+
+def test_an_item_does_not_wait_for_the_next_one(run):
+    """The second item comes within the flush interval of the first; nothing follows, and yet it is committed."""
+    records = FakeRecords()
+    seen = threading.Event()
+    records.on_commit = lambda: seen.set() if records.committed else None
+
+    def list_parts(ctx):
+        yield Note(text="first")
+        yield Note(text="second")
+        assert seen.wait(5), "the second item was never committed while the handler slept"
+        return Total(count=2)
+
+    assert run(streaming_step(list_parts), records=records) == Succeeded(output={"count": 2})
+
+
+def test_items_that_come_fast_share_commits(run):
+    def list_parts(ctx):
+        for number in range(250):
+            yield Note(text=str(number))
+        return Total(count=250)
+
+    records = FakeRecords()
+    run(streaming_step(list_parts), records=records)
+    assert len(records.committed) == 250
+    assert len(records.batches) < 50
+    assert max(records.batches) <= 100
+
+
+def test_flush_returns_when_everything_yielded_is_durable(run):
+    records = FakeRecords()
+
+    def list_parts(ctx):
+        for number in range(5):
+            yield Note(text=str(number))
+        ctx.flush()
+        assert len(records.committed) == 5
+        return Total(count=5)
+
+    assert isinstance(run(streaming_step(list_parts), records=records), Succeeded)
+
+
+def test_a_commit_that_fails_in_the_flush_thread_fails_the_attempt(run):
+    records = FakeRecords()
+    failed = threading.Event()
+
+    def refuse() -> None:
+        if records.committed:
+            failed.set()
+            raise LeaseLost("taken")
+
+    records.on_commit = refuse
+
+    def list_parts(ctx):
+        yield Note(text="first")
+        yield Note(text="second")
+        failed.wait(5)
+        yield Note(text="third")
+        return Total(count=3)
+
+    assert run(streaming_step(list_parts), records=records) == Fenced()
+
+
+def test_an_item_of_the_wrong_model_fails_for_good(run):
+    def list_parts(ctx):
+        yield Total(count=1)
+        return Total(count=1)
+
+    assert run(streaming_step(list_parts)).error.code == "wrong-item"
+
+
+def test_a_retried_generator_starts_from_the_top_and_writes_nothing_twice(run):
+    earlier = [CommittedItem(index=0, key="shade", value={"text": "shade"})]
+    records = FakeRecords(earlier=earlier)
+
+    def list_parts(ctx):
+        yield Note(text="shade")
+        yield Note(text="bulb")
+        return Total(count=2)
+
+    run(streaming_step(list_parts, item_key="text"), records=records, number=2)
+    assert [change.value["text"] for change in records.committed] == ["bulb"]
+
+
+def test_progress_is_shown_at_most_ten_times_a_second_and_always_at_its_end(run):
+    records = FakeRecords()
+
+    @step(title="Reading")
+    def read(ctx) -> None:
+        for page in range(1, 101):
+            ctx.progress(page, 100, "pages")
+
+    run(read, records=records)
+    assert len(records.shown) < 20
+    assert records.shown[-1] == records.saved[-1] == {"done": 100, "total": 100, "unit": "pages"}
+
+
+def test_the_idempotency_key_is_stable_and_another_one_for_the_undo(run):
+    keys = []
+
+    @step(title="Paying")
+    def pay(ctx) -> None:
+        keys.extend([ctx.idempotency_key, ctx.idempotency_key])
+
+    run(pay)
+    assert keys[0] == keys[1]
+    assert len(keys[0]) == 64
+
+
+def test_an_undo_is_given_the_output_typed_or_none_when_the_outcome_is_unknown(run):
+    given = []
+
+    @step(title="Counting")
+    def count(ctx) -> Total:
+        return Total(count=3)
+
+    @count.undo
+    def uncount(ctx, total) -> None:
+        given.append(total)
+
+    records = FakeRecords(outputs={"count": {"count": 3}})
+    run(count, records=records, kind=AttemptKind.UNDO)
+    records.unknown = True
+    run(count, records=records, kind=AttemptKind.UNDO)
+    assert given == [Total(count=3), None]
+
+
+def ask_model(ctx):
+    result = yield from ctx.generate(Prompt(system="s", text="t"), items=Note)
+    return Total(count=result.rejected)
+
+
+def asked(run, model: ScriptedModel, **options: Any) -> tuple[Outcome, FakeRecords]:
+    records = options.pop("records", FakeRecords())
+    return run(streaming_step(ask_model), records=records, model=model, **options), records
+
+
+def test_a_models_answer_becomes_items_however_its_lines_are_cut(run):
+    outcome, records = asked(run, ScriptedModel(['{"te', 'xt":"a"}\n{"text"', ':"b"}']))
+    assert outcome == Succeeded(output={"count": 0}, usage={"tokens_in": 10, "tokens_out": 20})
+    assert [change.value["text"] for change in records.committed] == ["a", "b"]
+
+
+def test_a_line_that_is_no_item_is_rejected_and_the_stream_goes_on(run):
+    outcome, records = asked(run, ScriptedModel(['{"text":1}\n{"text":"b"}\n']))
+    assert outcome.output == {"count": 1}
+    rejected, kept = records.committed
+    assert isinstance(rejected, RejectedItem)
+    assert rejected.reason.startswith("schema: text")
+    assert isinstance(kept, NewItem)
+
+
+@pytest.mark.parametrize("finish", ["length", "unknown", None])
+def test_an_answer_that_was_cut_is_never_called_complete(run, finish):
+    outcome, records = asked(run, ScriptedModel(['{"text":"a"}\n{"te'], finish=finish))
+    assert isinstance(outcome, Failed)
+    assert (outcome.error.code, outcome.error.retryable) == ("truncated-answer", True)
+    assert [change.value["text"] for change in records.committed if isinstance(change, NewItem)] == ["a"]
+
+
+def test_the_model_is_told_what_earlier_attempts_committed(run):
+    model = ScriptedModel(['{"text":"b"}\n'])
+    records = FakeRecords(earlier=[CommittedItem(index=0, key="k", value={"text": "a"})])
+    asked(run, model, records=records, number=2)
+    assert model.prompts[0].done == ({"text": "a"},)
+
+
+def test_a_vendors_faults_become_the_engines_words(run):
+    busy, _ = asked(run, ScriptedModel([ModelUnavailable("The model is busy.", retry_after_seconds=7)]))
+    away, _ = asked(run, ScriptedModel([ModelUnavailable("The model is away.")]))
+    refused, _ = asked(run, ScriptedModel([ModelRefused("The key was refused.")]))
+    assert (busy.error.retryable, busy.retry_after_seconds) == (True, 7)
+    assert (away.error.retryable, away.error.code) == (True, "model-unavailable")
+    assert (refused.error.retryable, refused.error.code) == (False, "model-refused")
+
+
+def test_the_models_connection_is_closed_when_the_handler_stops(run):
+    model = ScriptedModel(['{"text":"a"}\n', '{"text":"b"}\n'])
+
+    def stop_early(ctx):
+        yield from (
+            item for item, _ in zip(ctx.generate(Prompt(system="", text=""), items=Note), "x", strict=False)
+        )
+        raise Fatal("Enough.")
+
+    run(streaming_step(stop_early), model=model)
+    assert model.closed
+
+
+def test_an_item_too_large_for_its_event_is_rejected_when_a_model_wrote_it(run, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "ITEM_MAX_BYTES": 100}
+    outcome, records = asked(run, ScriptedModel(['{"text":"' + "x" * 200 + '"}\n{"text":"b"}\n']))
+    assert outcome.output == {"count": 1}
+    assert [type(change).__name__ for change in records.committed] == ["RejectedItem", "NewItem"]
+
+
+def test_an_item_too_large_for_its_event_fails_for_good_when_a_handler_yields_it(run, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "ITEM_MAX_BYTES": 100}
+
+    def list_parts(ctx):
+        yield Note(text="x" * 200)
+        return Total(count=1)
+
+    assert run(streaming_step(list_parts)).error.code == "item-too-large"
+
+
+def test_characters_that_no_database_takes_are_replaced_in_items_messages_and_outputs(run):
+    records = FakeRecords()
+
+    def list_parts(ctx):
+        ctx.say("Reading {name}", name="a\x00b")
+        yield Note(text="a\x00b")
+        return Total(count=1)
+
+    run(streaming_step(list_parts), records=records)
+    assert records.said == ["Reading a\ufffdb"]
+    assert records.committed[0].value == {"text": "a\ufffdb"}
