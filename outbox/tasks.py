@@ -1,10 +1,13 @@
 """The relay's Celery shell: drain, then linger for wake-ups, so that an event leaves milliseconds after its commit."""
 
 import logging
+import threading
 import time
+from typing import Any
 
 import redis
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.db import close_old_connections
 
 from outbox import wire
@@ -18,6 +21,14 @@ logger = logging.getLogger(__name__)
 
 # Without a wake-up the database is looked at this often; with Redis away, Redis is.
 POLL_SECONDS = 1.0
+
+# A warm shutdown waits for its tasks: one that lingers must hear of it.
+_stopping = threading.Event()
+
+
+@worker_shutting_down.connect(weak=False)
+def stop_lingering(**_: Any) -> None:
+    _stopping.set()
 
 
 @shared_task(name="outbox.relay", ignore_result=True)
@@ -35,11 +46,10 @@ def linger(*, seconds: float) -> None:
         close_old_connections()
         try:
             drain(publisher, clock=CLOCK)
-            if time.monotonic() >= end:
+            if _stopping.is_set() or time.monotonic() >= end:
                 return
             connection.blpop([wire.wake(shard) for shard in range(wire.SHARD_COUNT)], timeout=POLL_SECONDS)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             logger.warning("Redis is away; entries wait", extra={"error": type(error).__name__})
-            if time.monotonic() >= end:
+            if _stopping.wait(POLL_SECONDS) or time.monotonic() >= end:
                 return
-            time.sleep(POLL_SECONDS)

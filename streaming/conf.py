@@ -42,7 +42,7 @@ class StreamingSettings(BaseModel):
         "documents.extraction.extract", description="dotted path: text of the prompt -> objects"
     )
     offline_chunk_delay_seconds: float = Field(
-        0.03, ge=0, le=10, description="pause between two chunks: a human pace; 0 in tests"
+        0.015, ge=0, le=10, description="pause between two chunks: a human pace; 0 in tests"
     )
     offline_chunk_min_chars: Count = Field(4, description="shortest chunk of the offline model, but the last")
     offline_chunk_max_chars: Count = Field(24, description="longest chunk of the offline model")
@@ -72,6 +72,8 @@ class StreamingSettings(BaseModel):
     )
     hint_max_bytes: Count = Field(65_536, description="events carried by one hint; above it, none")
     read_threads: Count = Field(4, description="threads of a web process that read for streams")
+    events_page_size: Count = Field(50, description="events of a JSON page of the log")
+    events_page_size_max: Count = Field(500, description="most events that a caller may ask for")
 
     @field_validator("model_base_url")
     @classmethod

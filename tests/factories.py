@@ -19,8 +19,10 @@ from workflows.states import RUN_TERMINAL, STEP_TERMINAL, AttemptKind, RunState,
 NOW = datetime(2026, 11, 22, 9, 31, 4, 512000, tzinfo=UTC)
 
 
-def messages(count: int, *, type: str = "message") -> list[Message]:
-    return [Message(type=type, payload={"n": number}) for number in range(count)]
+def messages(count: int) -> list[Message]:
+    """Public events that say 0, 1, 2 …"""
+    said = [{"template": "{n}", "params": {"n": number}, "text": str(number)} for number in range(count)]
+    return [Message(type="message", payload=payload) for payload in said]
 
 
 def make_stream(**fields: Any) -> Stream:

@@ -49,6 +49,7 @@ class FakeRecords:
         self.batches: list[int] = []
         self.said: list[str] = []
         self.saved: list[dict[str, Any]] = []
+        self.touched = 0
         self.shown: list[dict[str, Any]] = []
         self.on_commit: Callable[[], None] = lambda: None
 
@@ -81,6 +82,9 @@ class FakeRecords:
 
     def save_progress(self, progress: dict[str, Any]) -> None:
         self.saved.append(progress)
+
+    def touch(self) -> None:
+        self.touched += 1
 
     def show_progress(self, progress: dict[str, Any]) -> None:
         self.shown.append(progress)

@@ -18,7 +18,7 @@ ROOMS = {
     ],
     "streaming": [
         {"apps", "parsers", "prompts"},
-        {"conf"},
+        {"conf", "hints"},
         {"llm", "gateway"},
         {"fanout"},
         {"management"},

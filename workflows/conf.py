@@ -9,7 +9,7 @@ class WorkflowSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     lease_seconds: float = Field(30.0, gt=0, description="how long a worker holds a step without renewing")
-    heartbeat_seconds: float = Field(10.0, gt=0, description="how often a process renews its leases")
+    lease_heartbeat_seconds: float = Field(10.0, gt=0, description="how often a process renews its leases")
     dispatch_retry_seconds: float = Field(
         10.0, gt=0, description="first wait for a sent step to be taken; doubles"
     )
@@ -27,6 +27,9 @@ class WorkflowSettings(BaseModel):
     flush_max_items: int = Field(100, ge=1, description="items committed at once, at most")
     progress_interval_seconds: float = Field(1.0, gt=0, description="how often a step's progress is saved")
     progress_frame_interval_seconds: float = Field(0.1, gt=0, description="how often it is shown live")
+    activity_interval_seconds: float = Field(
+        5.0, gt=0, description="how often words of a model count as activity"
+    )
     frames_max_entries: int = Field(10_000, ge=100, description="ephemeral frames that a shard keeps, about")
     undo_attempts: int = Field(5, ge=1, description="tries of one compensation in a round")
     inline_output_bytes: int = Field(262_144, ge=1_024, description="largest output kept in the step's row")

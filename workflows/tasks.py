@@ -20,7 +20,7 @@ from workflows.services.resend import send_opened
 from workflows.services.sweep import sweep as sweep_due
 
 heartbeat = Heartbeat(
-    lambda held: leases.renew(held, clock=CLOCK), interval_seconds=lambda: conf().heartbeat_seconds
+    lambda held: leases.renew(held, clock=CLOCK), interval_seconds=lambda: conf().lease_heartbeat_seconds
 )
 
 

@@ -48,6 +48,7 @@ class StepContext:
         self._model = model
         self._input: BaseModel | None = None
         self._progress_saved = self._progress_shown = 0.0
+        self._activity_noted = time.monotonic()
         self._earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
         self._keeper = Keeper(self._earlier)
         self.usage: dict[str, int] = {}
@@ -118,6 +119,17 @@ class StepContext:
         """Raise LeaseLost when this attempt has lost its step: stop working, nothing more can be written."""
         if self._lost.is_set():
             raise LeaseLost(f"{self.step_name}: the step belongs to another attempt now")
+
+    def note_activity(self) -> None:
+        """Something is coming, though no item is whole yet: it counts for the idle limit, every few seconds."""
+        self.check_cancelled()
+        now = time.monotonic()
+        if (
+            self._step.idle_timeout is not None
+            and now - self._activity_noted >= conf().activity_interval_seconds
+        ):
+            self._records.touch()
+            self._activity_noted = now
 
     def generate(self, prompt: Prompt, *, items: type[ItemModel]) -> Generator[ItemModel, None, Generated]:
         """Stream a model's answer as validated items: `result = yield from ctx.generate(prompt, items=Finding)`.

@@ -49,7 +49,7 @@ def generate(
             if isinstance(part, Finish):
                 finish = part
                 break
-            ctx.check_cancelled()
+            ctx.note_activity()
             rejected += yield from _take(ctx, parser.feed(part.text), items)
             if parser.is_stopped:
                 break

@@ -57,6 +57,9 @@ class LeasedRecords:
     def save_progress(self, progress: dict[str, Any]) -> None:
         items.save_progress(self._lease, progress, clock=self._clock)
 
+    def touch(self) -> None:
+        items.touch(self._lease, clock=self._clock)
+
     def show_progress(self, progress: dict[str, Any]) -> None:
         """Live only: a frame for whoever looks at this moment."""
         data = events.StepProgress(**progress)

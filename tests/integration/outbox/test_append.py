@@ -67,7 +67,6 @@ def test_a_commit_succeeds_while_redis_is_away():
 def test_eight_writers_with_rollbacks_leave_no_hole_and_a_reader_sees_every_number_in_order():
     """Experiment A1: a reader that follows `seq > last` of one stream loses nothing, whatever rolls back."""
     stream, seed = make_stream(), 20261122
-    print(f"seed {seed}")
     done = threading.Event()
     seen: list[int] = []
 
@@ -108,5 +107,5 @@ def test_eight_writers_with_rollbacks_leave_no_hole_and_a_reader_sees_every_numb
     reader.join()
 
     head = Stream.objects.get(key=stream.key).head
-    assert head > 200
-    assert seen == list(range(1, head + 1))
+    assert head > 200, f"seed {seed}"
+    assert seen == list(range(1, head + 1)), f"seed {seed}"

@@ -372,3 +372,10 @@ def test_characters_that_no_database_takes_are_replaced_in_items_messages_and_ou
     run(streaming_step(list_parts), records=records)
     assert records.said == ["Reading a\ufffdb"]
     assert records.committed[0].value == {"text": "a\ufffdb"}
+
+
+def test_words_of_a_model_that_end_no_item_count_as_activity(run, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "ACTIVITY_INTERVAL_SECONDS": 1e-9}
+    model, records = ScriptedModel(['{"te', 'xt":', '"a"}\n']), FakeRecords()
+    run(streaming_step(ask_model, idle_timeout=60), records=records, model=model)
+    assert records.touched == 3

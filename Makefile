@@ -1,0 +1,56 @@
+# `make help` lists the targets. Settings are environment variables or arguments: make up PORT=8001
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint setup lock clean
+
+python := .venv/bin/python
+install := config/setup/install.sh
+# Extra arguments for pytest, such as ARGS="-k relay".
+ARGS ?=
+# What a server on the internet sets; `make lint` checks that nothing more is asked for.
+production := env -u DEBUG HTTPS=true ALLOWED_HOSTS=longhaul.example.com \
+	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz \
+	DATABASE_URL=postgres://longhaul:check@db/longhaul REDIS_URL=redis://:check@redis:6379/0
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## analyse the sample document once, live in the terminal; starts and stops everything itself
+	@$(install) runtime
+	@$(python) manage.py demo
+
+up: ## start everything and keep it up until Ctrl-C; prints addresses and passwords
+	@$(install) runtime
+	@$(python) manage.py up
+
+test: ## the whole suite on SQLite, then everything that touches the database again on PostgreSQL
+	@$(install) dev
+	$(python) -m pytest $(ARGS)
+	$(python) -m tests.postgres -- $(python) -m pytest tests/integration $(ARGS)
+
+lint: ## formatting, style, types, migrations, settings
+	@$(install) dev
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+	DATABASE_URL=sqlite://:memory: $(python) manage.py makemigrations --check --dry-run
+	$(production) $(python) manage.py check --deploy --fail-level WARNING
+
+setup: ## only install: .venv for development and missing system packages
+	@FORCE=1 $(install) dev
+
+lock: ## make both lock files again from pyproject.toml, with the newest versions it allows
+	@$(install) dev
+	$(call compile,requirements.txt,pyproject.toml)
+	$(call compile,requirements-dev.txt,pyproject.toml --extra dev --constraint requirements.txt)
+	$(call compile,config/setup/uv.txt,config/setup/uv.in)
+
+clean: ## remove .venv and caches; the data folder stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Without the index's address: a lock is for every machine. UPGRADE= keeps the versions that the lock has.
+UPGRADE ?= --upgrade
+define compile
+	UV_SYSTEM_CERTS=1 .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) --output-file $(1) $(2)
+endef

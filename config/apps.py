@@ -1,0 +1,18 @@
+from django.apps import AppConfig
+from django.core.checks import register
+
+
+class LonghaulConfig(AppConfig):
+    """The composition root: Celery, checks and the commands that start everything."""
+
+    name = "config"
+    verbose_name = "Longhaul"
+
+    def ready(self) -> None:
+        from config import celery, checks  # needs the registry of apps
+
+        # Any process may send a step to its queue, and so must know the broker.
+        celery.app.set_default()
+        for check in (checks.check_settings, checks.check_database, checks.check_web):
+            register(check)
+        register(checks.check_deployment, deploy=True)

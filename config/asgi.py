@@ -1,0 +1,35 @@
+"""HTTP, sockets and the life of the web process. Here the gateway gets what it must know of runs."""
+
+import os
+from typing import Any, cast
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+from django.urls import path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+def build() -> ProtocolTypeRouter:
+    http = get_asgi_application()  # sets up Django: what follows imports models
+
+    from config.lifespan import Lifespan
+    from config.logging import configure_logging
+    from documents.body_limit import Application, BodyLimit
+    from streaming.gateway import DRAIN, RunSocket
+    from workflows.access import check_access
+
+    configure_logging()
+    socket = URLRouter([path("ws/v1", cast(Any, RunSocket.as_asgi(access=check_access)))])
+    return ProtocolTypeRouter(
+        {
+            "http": BodyLimit(cast(Application, http)),
+            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(socket)),
+            "lifespan": Lifespan(DRAIN.begin),
+        }
+    )
+
+
+application = build()

@@ -1,0 +1,152 @@
+"""`manage.py check`: settings that make no sense are refused before anything starts, with the mend.
+
+E001 unknown setting          E002 value out of range        E003 lease shorter than two heartbeats
+E004 a step outlives the broker's visibility timeout         E005 SQLite without IMMEDIATE
+E006 DEBUG behind HTTPS       E007 no secret key (deploy)    E008 sockets open to every origin
+E009 no slot for the sweeper  W010 Redis without a password (deploy)
+"""
+
+import difflib
+import os
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from config import inventory
+from config.conf import STARTING, conf
+from outbox.conf import conf as outbox_conf
+from workflows.conf import conf as workflow_conf
+from workflows.definitions import find, registry
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1", None}
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Names and values; what compares values with each other runs only when each is sound alone."""
+    messages = [*_unknown_names(), *_bad_values()]
+    messages += _bad_starting_values()
+    if not any(message.id == "longhaul.E002" for message in messages):
+        messages += [*_short_lease(), *_long_steps(), *_no_slot_for_the_sweeper()]
+    return messages
+
+
+def _unknown_names() -> Iterator[CheckMessage]:
+    known = inventory.known_names()
+    for name in sorted(set(settings.LONGHAUL) - known):
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = (
+            f"Did you mean {inventory.PREFIX}{near[0]}?" if near else "`manage.py doctor` lists all settings."
+        )
+        yield Error(f"There is no setting {inventory.PREFIX}{name}.", hint=meant, id="longhaul.E001")
+
+
+def _bad_values() -> Iterator[CheckMessage]:
+    for model in inventory.models().values():
+        for name, fault in inventory.faults(model):
+            yield Error(f"{name}: {fault}.", hint="`manage.py doctor` shows its meaning.", id="longhaul.E002")
+
+
+def _bad_starting_values() -> Iterator[CheckMessage]:
+    for name, default in STARTING.items():
+        value = os.environ.get(name) or default
+        if default.isdecimal() and not (value.isdecimal() and int(value) > 0):
+            yield Error(f"{name}: {value!r} is no whole number above 0.", id="longhaul.E002")
+
+
+def _short_lease() -> Iterator[CheckMessage]:
+    limits = workflow_conf()
+    if limits.lease_seconds < 2 * limits.lease_heartbeat_seconds:
+        yield Error(
+            f"A lease of {limits.lease_seconds:g} s does not outlive two heartbeats of "
+            f"{limits.lease_heartbeat_seconds:g} s: one late heartbeat would cost a step its worker.",
+            hint="Raise LONGHAUL_LEASE_SECONDS or lower LONGHAUL_LEASE_HEARTBEAT_SECONDS.",
+            id="longhaul.E003",
+        )
+
+
+def _long_steps() -> Iterator[CheckMessage]:
+    visible = conf().broker_visibility_timeout_seconds
+    grace = workflow_conf().hard_limit_grace_seconds
+    for workflow in map(find, registry.names()):
+        for step in workflow.steps:
+            if step.timeout + grace >= visible:
+                yield Error(
+                    f"Step {step.name} of {workflow.name} may take {step.timeout + grace:g} s, but the "
+                    f"broker hands its message out again after {visible} s.",
+                    hint="Raise LONGHAUL_BROKER_VISIBILITY_TIMEOUT_SECONDS or split the step.",
+                    id="longhaul.E004",
+                )
+
+
+def _no_slot_for_the_sweeper() -> Iterator[CheckMessage]:
+    linger, every = outbox_conf().relay_linger_seconds, conf().relay_every_seconds
+    slots = int(os.environ.get("RELAY_CONCURRENCY") or STARTING["RELAY_CONCURRENCY"])
+    if linger / every + 1 >= slots:
+        yield Error(
+            f"Relays that linger {linger:g} s and start every {every:g} s fill all {slots} slots of the "
+            "relay process; the sweeper would wait behind them.",
+            hint="Raise RELAY_CONCURRENCY or lower LONGHAUL_RELAY_LINGER_SECONDS.",
+            id="longhaul.E009",
+        )
+
+
+def check_database(**_: Any) -> list[CheckMessage]:
+    database = settings.DATABASES["default"]
+    mode = database.get("OPTIONS", {}).get("transaction_mode")
+    if not database["ENGINE"].endswith("sqlite3") or mode == "IMMEDIATE":
+        return []
+    return [
+        Error(
+            "SQLite without IMMEDIATE transactions answers 'database is locked' when two processes write.",
+            hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE".',
+            id="longhaul.E005",
+        )
+    ]
+
+
+def check_web(**_: Any) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    if settings.DEBUG and settings.HTTPS:
+        messages.append(
+            Error(
+                "DEBUG shows settings and source to every visitor; HTTPS=true says that all may visit.",
+                hint="Leave out DEBUG, or HTTPS for work on this machine.",
+                id="longhaul.E006",
+            )
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        messages.append(
+            Error(
+                "ALLOWED_HOSTS=* lets every website open sockets in the name of your users.",
+                hint="Name the hosts: ALLOWED_HOSTS=longhaul.example.com",
+                id="longhaul.E008",
+            )
+        )
+    return messages
+
+
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """With `check --deploy` only: `make up` on one machine needs none of it."""
+    messages: list[CheckMessage] = []
+    if settings.SECRET_KEY.startswith("insecure-"):
+        messages.append(
+            Error(
+                "SECRET_KEY is not set: sessions and links could be forged.",
+                hint="Set SECRET_KEY to 50 random characters or more.",
+                id="longhaul.E007",
+            )
+        )
+    for name in ("REDIS_URL", "BROKER_URL"):
+        address = urlsplit(getattr(settings, name))
+        if address.hostname not in LOOPBACK and not address.password:
+            messages.append(
+                Warning(
+                    f"{name} has no password: whoever reaches that server can forge and read messages.",
+                    hint=f"{name}=redis://:password@host:6379/0",
+                    id="longhaul.W010",
+                )
+            )
+    return messages

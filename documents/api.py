@@ -1,0 +1,142 @@
+"""Hand in a document by HTTP, and fetch its report."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from rest_framework.exceptions import AuthenticationFailed, ValidationError
+from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from documents.body_limit import refuse_large_body
+from documents.errors import UploadRefused
+from documents.flows import document_analysis, write_report
+from documents.report import ReportFiles
+from documents.storage import FileDamaged, load_file
+from documents.uploads import clean_title, discard, receive
+from workflows import selectors
+from workflows.api.authentication import authenticate, challenge
+from workflows.api.problems import plain_problem, problem
+from workflows.models import Run
+from workflows.services import start
+from workflows.states import StepState
+
+Format = Literal["html", "pdf"]
+
+STATUS = {"payload-too-large": 413, "unsupported-type": 415, "image-too-large": 413, "too-many-pages": 413}
+UNPROCESSABLE = 422
+POLL_SECONDS = 5
+# The report quotes a document that anybody may have written: no script, no request, an origin of its own.
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; sandbox"
+
+
+class StartAnalysis(APIView):
+    parser_classes: Sequence[type[BaseParser]] = [MultiPartParser]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        refuse_large_body(request._request)  # before a session's CSRF check reads the form
+        super().initial(request, *args, **kwargs)
+
+    def post(self, request: Request) -> Response:
+        """Start the analysis of `file` (multipart). 202 with the run's snapshot and its Location.
+
+        Optional: `title`, what the run is called. Refusals are problems with the codes of `documents.errors`.
+        """
+        uploads = request.FILES.getlist("file")
+        if len(uploads) != 1:
+            raise ValidationError("send the document as one multipart field named file")
+        document = receive(uploads[0])
+        try:
+            title = clean_title(request.POST.get("title", ""))
+            run = start(
+                document_analysis, input=document, owner=cast(User, request.user), title=title or None
+            )
+        except Exception:
+            discard(document)
+            raise
+        with selectors.consistent_read():
+            body = selectors.snapshot(run, link=request.build_absolute_uri)
+        location = request.build_absolute_uri(reverse("run", args=[run.pk]))
+        return Response(body, status=202, headers={"Location": location, "Cache-Control": "no-store"})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, UploadRefused):
+            status = STATUS.get(exc.code, UNPROCESSABLE)
+            return problem(exc.code, exc.detail, status=status, **exc.extras)
+        return super().handle_exception(exc)
+
+
+@require_safe
+@never_cache
+def report(request: HttpRequest, run_id: UUID, format: Format) -> HttpResponseBase:
+    """The report of a run: the HTML to read in the browser, the PDF to keep."""
+    try:
+        user = authenticate(request)
+    except AuthenticationFailed:
+        user = None
+    if user is None:
+        return _ask_to_sign_in(request)
+    run = selectors.runs_visible_to(user).filter(pk=run_id).first()
+    if run is None or run.workflow != document_analysis.name:
+        return _absent(request, "There is no such report that you may see.")
+    step = run.steps.get(name=write_report.name)
+    if step.state == StepState.COMPLETED:
+        return _file(request, run, ReportFiles.model_validate(step.output), format=format)
+    if step.state == StepState.COMPENSATED:
+        return _absent(request, "The report was removed when the run was undone.")
+    return _not_yet(run)
+
+
+def _file(request: HttpRequest, run: Run, files: ReportFiles, *, format: Format) -> HttpResponseBase:
+    file = files.pdf if format == "pdf" else files.html
+    try:
+        content = load_file(file)
+    except FileDamaged as damage:
+        return _absent(request, f"{damage} Run the analysis again.")
+    charset = "; charset=utf-8" if format == "html" else ""
+    name = f"{run.input['filename'].rpartition('.')[0] or 'document'}-report.{format}"
+    headers = {
+        "Content-Disposition": content_disposition_header(format == "pdf", name) or "attachment",
+        "Content-Security-Policy": REPORT_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return HttpResponse(content, content_type=f"{file.media_type}{charset}", headers=headers)
+
+
+def _not_yet(run: Run) -> HttpResponseBase:
+    detail = "The report is not written yet. It is there once the run has completed."
+    if run.is_terminal:
+        detail = f"The run is {run.state}, and its report was not written."
+    answer = plain_problem("run-not-finished", detail, current_state=run.state)
+    if not run.is_terminal:
+        answer["Retry-After"] = str(POLL_SECONDS)
+    return answer
+
+
+def _ask_to_sign_in(request: HttpRequest) -> HttpResponseBase:
+    if _is_browser(request):
+        return redirect_to_login(request.get_full_path())
+    answer = plain_problem("not-authenticated", "Sign in, or send a name and a password (HTTP Basic).")
+    answer["WWW-Authenticate"] = challenge(request)
+    return answer
+
+
+def _absent(request: HttpRequest, detail: str) -> HttpResponseBase:
+    if _is_browser(request):
+        raise Http404(detail)
+    return plain_problem("not-found", detail)
+
+
+def _is_browser(request: HttpRequest) -> bool:
+    """Whether a person waits for a page, rather than a program for an answer."""
+    return "text/html" in request.headers.get("Accept", "")

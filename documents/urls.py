@@ -1,0 +1,11 @@
+"""The document service's addresses, from the root of the site; its pages are in `pages.py`."""
+
+from django.urls import path
+
+from documents import api
+
+urlpatterns = [
+    path("api/analysis", api.StartAnalysis.as_view(), name="start-analysis"),
+    path("runs/<uuid:run_id>/report.html", api.report, {"format": "html"}, name="report-html"),
+    path("runs/<uuid:run_id>/report.pdf", api.report, {"format": "pdf"}, name="report-pdf"),
+]

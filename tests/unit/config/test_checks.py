@@ -1,0 +1,105 @@
+import pytest
+
+from config import checks
+from workflows.definitions import registry
+
+
+def ids(messages) -> set[str]:
+    return {message.id for message in messages}
+
+
+def test_the_defaults_are_sound(settings) -> None:
+    settings.LONGHAUL = {}
+
+    assert checks.check_settings() == []
+    assert checks.check_database() == []
+    assert checks.check_web() == []
+
+
+def test_an_unknown_setting_is_refused_with_the_one_that_was_meant(settings) -> None:
+    settings.LONGHAUL = {"LEASE_SECOND": "30"}
+
+    (message,) = checks.check_settings()
+
+    assert message.id == "longhaul.E001"
+    assert "LONGHAUL_LEASE_SECOND" in message.msg
+    assert message.hint == "Did you mean LONGHAUL_LEASE_SECONDS?"
+
+
+def test_a_value_of_the_wrong_kind_is_refused_by_name(settings) -> None:
+    settings.LONGHAUL = {"LEASE_SECONDS": "half a minute"}
+
+    (message,) = checks.check_settings()
+
+    assert message.id == "longhaul.E002"
+    assert message.msg.startswith("LONGHAUL_LEASE_SECONDS: ")
+
+
+def test_a_lease_must_outlive_two_heartbeats(settings) -> None:
+    settings.LONGHAUL = {"LEASE_SECONDS": "15", "LEASE_HEARTBEAT_SECONDS": "10"}
+
+    assert "longhaul.E003" in ids(checks.check_settings())
+
+
+def test_the_broker_must_hide_a_message_longer_than_any_step_takes(settings) -> None:
+    assert registry.names()
+    settings.LONGHAUL = {"BROKER_VISIBILITY_TIMEOUT_SECONDS": "60"}
+
+    messages = checks.check_settings()
+
+    assert ids(messages) == {"longhaul.E004"}
+    assert "60 s" in messages[0].msg
+
+
+def test_relays_must_leave_a_slot_for_the_sweeper(settings, monkeypatch) -> None:
+    settings.LONGHAUL = {"RELAY_LINGER_SECONDS": "60"}
+    assert ids(checks.check_settings()) == {"longhaul.E009"}
+
+    monkeypatch.setenv("RELAY_CONCURRENCY", "8")
+    assert checks.check_settings() == []
+
+
+def test_a_concurrency_that_is_no_number_is_refused(settings, monkeypatch) -> None:
+    settings.LONGHAUL = {}
+    monkeypatch.setenv("RELAY_CONCURRENCY", "many")
+
+    (message,) = checks.check_settings()
+
+    assert message.id == "longhaul.E002"
+    assert message.msg.startswith("RELAY_CONCURRENCY")
+
+
+def test_sqlite_must_wait_for_its_writer(settings, monkeypatch) -> None:
+    monkeypatch.setitem(
+        settings.DATABASES, "default", {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {}}
+    )
+
+    assert ids(checks.check_database()) == {"longhaul.E005"}
+
+
+def test_debug_is_not_for_a_public_server(settings) -> None:
+    settings.DEBUG = settings.HTTPS = True
+
+    assert ids(checks.check_web()) == {"longhaul.E006"}
+
+
+def test_sockets_are_not_open_to_every_origin(settings) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+
+    assert ids(checks.check_web()) == {"longhaul.E008"}
+
+
+@pytest.mark.parametrize("url", ["redis://cache:6379/0", "redis://10.0.0.1/0"])
+def test_a_deployment_needs_a_key_and_passwords(settings, url: str) -> None:
+    settings.SECRET_KEY = "insecure-" + "x" * 50
+    settings.REDIS_URL = settings.BROKER_URL = url
+
+    assert ids(checks.check_deployment()) == {"longhaul.E007", "longhaul.W010"}
+
+
+def test_a_sound_deployment_passes(settings) -> None:
+    settings.SECRET_KEY = "k" * 60
+    settings.REDIS_URL = "rediss://:secret@cache:6379/0"
+    settings.BROKER_URL = "redis://127.0.0.1:6379/0"
+
+    assert checks.check_deployment() == []

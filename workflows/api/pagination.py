@@ -1,0 +1,47 @@
+"""Keyset pages: an opaque cursor, no counts, the same cost on the last page as on the first."""
+
+import base64
+import binascii
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+from rest_framework.exceptions import ValidationError
+
+from workflows.conf import conf
+from workflows.models import Run
+from workflows.models.querysets import RunQuerySet
+
+
+def page_size(text: str | None) -> int:
+    """The `limit` of a request. Raises ValidationError when it is no number from 1 to the maximum."""
+    limits = conf()
+    if text is None:
+        return limits.page_size
+    if not text.isdigit() or not 1 <= int(text) <= limits.page_size_max:
+        raise ValidationError(f"limit is a whole number from 1 to {limits.page_size_max}")
+    return int(text)
+
+
+def page_of_runs(runs: RunQuerySet, *, cursor: str | None, limit: int) -> tuple[list[Run], str | None]:
+    """Newest first, `limit` runs after `cursor`, and the cursor of the next page. Raises ValidationError."""
+    if cursor:
+        created_at, run_id = _read(cursor)
+        runs = runs.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, id__lt=run_id))
+    rows = list(runs.order_by("-created_at", "-id")[: limit + 1])
+    more = len(rows) > limit
+    return rows[:limit], _write(rows[limit - 1]) if more else None
+
+
+def _write(run: Run) -> str:
+    return base64.urlsafe_b64encode(f"{run.created_at.isoformat()}|{run.id}".encode()).decode()
+
+
+def _read(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        moment, _, run_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        return datetime.fromisoformat(moment), UUID(run_id)
+    except (ValueError, binascii.Error, UnicodeError) as error:
+        raise ValidationError(
+            "this cursor was not made here: take `next` of the page before as it is"
+        ) from error

@@ -1,0 +1,102 @@
+"""Errors as RFC 9457 problems: one slug for each kind of error, the same for machines and in the documentation."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+
+from workflows.errors import InvalidInput, InvalidTransition, UnknownWorkflow
+
+CONTENT_TYPE = "application/problem+json"
+
+# slug: (status, title). Public API: slugs are only ever added.
+PROBLEMS = {
+    "validation-error": (400, "The request does not fit"),
+    "not-authenticated": (401, "Sign in first"),
+    "permission-denied": (403, "You may not do this"),
+    "not-found": (404, "There is no such thing here"),
+    "unknown-workflow": (404, "There is no such workflow"),
+    "method-not-allowed": (405, "This address does not take that method"),
+    "not-acceptable": (406, "None of these formats is served here"),
+    "invalid-transition": (409, "The run's state does not allow this"),
+    "run-not-finished": (409, "The run has not finished"),
+    "cursor-expired": (410, "The log no longer reaches back that far"),
+    "payload-too-large": (413, "The request is too large"),
+    "unsupported-media-type": (415, "This type of content is not taken"),
+    "rate-limited": (429, "Too many requests"),
+    "server-error": (500, "Something went wrong here"),
+    "overloaded": (503, "The service is overloaded"),
+}
+
+_SLUG_OF_STATUS = {status: slug for slug, (status, _) in reversed(PROBLEMS.items())}
+
+
+def problem_body(
+    slug: str, detail: str, *, status: int | None = None, title: str | None = None, **extras: Any
+) -> dict[str, Any]:
+    """The body of a problem. `detail`: what happened and the way out, for a person."""
+    known_status, known_title = PROBLEMS.get(slug, (status or 400, "The request was refused"))
+    return {
+        "type": f"/docs/problems/{slug}",
+        "title": title or known_title,
+        "status": status or known_status,
+        "detail": detail,
+        "code": slug,
+        "request_id": str(uuid4()),
+        **extras,
+    }
+
+
+def problem(slug: str, detail: str, *, status: int | None = None, **extras: Any) -> Response:
+    """A DRF response. An unregistered slug needs its status."""
+    body = problem_body(slug, detail, status=status, **extras)
+    return Response(body, status=body["status"], content_type=CONTENT_TYPE)
+
+
+def plain_problem(slug: str, detail: str, *, status: int | None = None, **extras: Any) -> JsonResponse:
+    """The same outside DRF, for the asynchronous views."""
+    body = problem_body(slug, detail, status=status, **extras)
+    return JsonResponse(body, status=body["status"], content_type=CONTENT_TYPE)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's hook: every error that leaves a view becomes a problem."""
+    match error:
+        case InvalidTransition():
+            return problem(
+                "invalid-transition",
+                f"{error}.",
+                current_state=error.current_state,
+                allowed_actions=error.allowed_actions,
+            )
+        case InvalidInput():
+            faults = [
+                {"pointer": pointer, "code": code, "detail": detail} for pointer, code, detail in error.errors
+            ]
+            return problem("validation-error", f"{error}.", errors=faults)
+        case UnknownWorkflow():
+            return problem("unknown-workflow", f"{error}.")
+        case Http404():
+            return problem("not-found", "There is nothing at this address that you may see.")
+        case PermissionDenied() | exceptions.PermissionDenied():
+            return problem(
+                "permission-denied", "Your account lacks the permission for this; ask an administrator."
+            )
+    response = drf_exception_handler(error, context)
+    if response is None:
+        return None  # an unknown error stays one: Django answers 500 and logs it
+    slug = _SLUG_OF_STATUS.get(response.status_code, "validation-error")
+    answer = problem(slug, _sentence(error), status=response.status_code)
+    for header in ("WWW-Authenticate", "Retry-After", "Allow"):
+        if header in response.headers:
+            answer[header] = response.headers[header]
+    return answer
+
+
+def _sentence(error: Exception) -> str:
+    detail = getattr(error, "detail", str(error))
+    return str(detail) if not isinstance(detail, list | dict) else "; ".join(map(str, detail))
