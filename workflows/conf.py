@@ -24,6 +24,9 @@ class WorkflowSettings(BaseModel):
     flush_interval_seconds: float = Field(
         0.05, gt=0, description="longest that a yielded item waits for its commit"
     )
+    flush_idle_seconds: float = Field(
+        5.0, gt=0, description="quiet after which the flush thread closes its connection"
+    )
     flush_max_items: int = Field(100, ge=1, description="items committed at once, at most")
     progress_interval_seconds: float = Field(1.0, gt=0, description="how often a step's progress is saved")
     progress_frame_interval_seconds: float = Field(0.1, gt=0, description="how often it is shown live")

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
+from workflows.conf import conf
 from workflows.engine.items import Change
 
 
@@ -98,7 +99,10 @@ class Flusher:
         with self._condition:
             while True:
                 if not self._due:
-                    self._condition.wait()
+                    # Kept for the next flush, which is 50 ms away while a step streams; given back after that.
+                    if not self._condition.wait(conf().flush_idle_seconds):
+                        connections.close_all()
+                        self._condition.wait_for(lambda: bool(self._due))
                     continue
                 buffer, at = min(self._due.items(), key=lambda pair: pair[1])
                 wait = at - time.monotonic()

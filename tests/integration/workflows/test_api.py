@@ -2,7 +2,8 @@ import base64
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from outbox.append import append
@@ -141,15 +142,16 @@ def test_the_list_pages_by_an_opaque_cursor_without_doubles(client, owner):
     assert set(seen) == runs
 
 
-def test_the_list_costs_the_same_queries_however_many_runs_it_shows(client, owner, django_assert_num_queries):
+def test_the_list_costs_the_same_queries_however_many_runs_it_shows(client, owner):
     client.force_login(owner)
     make_run(owner)
-    with django_assert_num_queries(8):
+    with CaptureQueriesContext(connection) as one:
         client.get(reverse("runs"))
     for _ in range(10):
         make_run(owner)
-    with django_assert_num_queries(8):
+    with CaptureQueriesContext(connection) as eleven:
         client.get(reverse("runs"))
+    assert len(eleven) == len(one) < 12
 
 
 @pytest.mark.parametrize(
