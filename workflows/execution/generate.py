@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,10 +15,16 @@ from workflows.conf import conf
 from workflows.engine.items import RejectedItem
 from workflows.errors import Fatal, Retryable, RetryAfter
 
-if TYPE_CHECKING:
-    from workflows.execution.context import StepContext
-
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
+
+
+class Listener(Protocol):
+    """The attempt that a model writes for, as far as the answer concerns it."""
+
+    usage: dict[str, int]
+
+    def note_activity(self) -> None: ...
+    def reject(self, rejected: RejectedItem) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +36,7 @@ class Generated:
 
 
 def generate(
-    ctx: "StepContext",
+    ctx: Listener,
     model: Model,
     prompt: Prompt,
     *,
@@ -63,7 +69,7 @@ def generate(
 
 
 def _take(
-    ctx: "StepContext", results: Iterable[Result], items: type[ItemModel]
+    ctx: Listener, results: Iterable[Result], items: type[ItemModel]
 ) -> Generator[ItemModel, None, int]:
     """Yield the valid ones, announce the others. Returns how many others there were."""
     rejected = 0
