@@ -1,0 +1,894 @@
+/**
+ * Longhaul in the browser.
+ *
+ * RunStream       an EventTarget: every event of one run, once and in order, however often the line is cut.
+ * <run-progress>  wraps server-rendered markup that is true at its snapshot's `seq`, and keeps it true.
+ *
+ * One ES module: no dependency, no build step. It writes text with `textContent` only and clones the page's own
+ * `<template>` elements, so layout, words and language stay on the server, and a strict content security policy
+ * holds. The wire format is in the protocol documentation; types are in run-stream.d.ts.
+ */
+
+const SUBPROTOCOL = "runs.v1.json";
+const DEFAULTS = Object.freeze({
+  heartbeatMs: 15_000, // until `hello` says otherwise
+  silence: 2.5, // heartbeats of silence after which a connection is dead
+  openMs: 10_000, // longest wait for the first frame of a connection
+  healthyMs: 10_000, // a connection that lived this long ends a series of failures
+  backoffBaseMs: 1_000,
+  backoffCapMs: 30_000,
+  graceMs: 1_000, // for a replay to reach the head it was announced with
+  idlePollMs: 30_000, // snapshot reads after the end, where no socket tells of a resumed run
+});
+const REFUSED_CODES = { 4401: "signed_out", 4403: "forbidden", 4404: "unknown" };
+const REFUSED_STATUS = { 401: "signed_out", 403: "forbidden", 404: "unknown" };
+const NEW_ROUND = new Set(["run.resumed", "run.compensating", "run.cancelling"]);
+
+/** Milliseconds before try number `failures + 1`: full jitter below a doubling, capped bound. */
+export function backoff(failures, { base = DEFAULTS.backoffBaseMs, cap = DEFAULTS.backoffCapMs, roll = Math.random() } = {}) {
+  return roll * Math.min(cap, base * 2 ** Math.min(failures, 30));
+}
+
+/** Server-sent events out of text cut anywhere. A block counts only with the blank line that ends it. */
+export class SseParser {
+  #rest = "";
+  #block = { id: null, event: "message", data: [] };
+
+  /** @returns {{id: string | null, event: string, data: string}[]} the blocks that `text` completed */
+  feed(text) {
+    const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
+    this.#rest = lines.pop();
+    const blocks = [];
+    for (const line of lines) {
+      if (line !== "") this.#line(line);
+      else {
+        const { id, event, data } = this.#block;
+        if (data.length) blocks.push({ id, event, data: data.join("\n") });
+        this.#block = { id: null, event: "message", data: [] };
+      }
+    }
+    return blocks;
+  }
+
+  #line(line) {
+    const [, field, value] = /^([^:]*):? ?([^]*)$/.exec(line);
+    if (field === "data") this.#block.data.push(value);
+    else if (field === "id" || field === "event") this.#block[field] = value;
+  }
+}
+
+/**
+ * The events of one run.
+ *
+ * Dispatches `event` (a numbered envelope; each once, in order), `frame` (an ephemeral one, without number),
+ * `snapshot` (the run was read again), `reset` (what was shown before may not be in the log any more),
+ * `freshness` ({state: "loading" | "live" | "catching_up" | "offline" | "done" | "stopped", since, reason}).
+ */
+export class RunStream extends EventTarget {
+  #limits;
+  #eventsUrl;
+  #socketUrl;
+  #abort = null;
+  #interrupt = () => {}; // ends what the loop waits for: a connection, or a pause
+  #watchdog = 0;
+  #hbMs;
+  #heard = false; // anything, on this connection
+  #aliveAt = 0; // when this connection was opened, or last said something; 0 in a pause
+  #lastHeardAt; // of any
+  #failures = 0;
+  #misses = 0; // sockets in a row that said nothing
+  #socketWorked = false;
+  #head = 0; // the highest number the server has told us of
+  #healing = false;
+  #era = 0; // times the snapshot was taken as a new beginning
+  #mustLoad;
+  #isFull = true; // whether we are shown every event, so that a jump is a loss
+  #over;
+
+  /**
+   * url: the snapshot's address; socket: the WebSocket's, or null for server-sent events only; after: the cursor
+   * to go on from (null: read the snapshot first); over: whether the run had ended at that cursor.
+   */
+  constructor({ url, socket = "/ws/v1", run, after = null, epoch = 1, over = false, limits = {} }) {
+    super();
+    this.#limits = { ...DEFAULTS, ...limits };
+    this.#hbMs = this.#limits.heartbeatMs;
+    this.url = new URL(url, location.href).href;
+    this.#eventsUrl = `${this.url}/events`;
+    this.#socketUrl = socket && new URL(socket, location.href).href.replace(/^http/, "ws");
+    this.run = run;
+    this.seen = after;
+    this.#mustLoad = after === null;
+    this.epoch = epoch;
+    this.#over = over;
+    this.#lastHeardAt = Date.now();
+    this.freshness = { state: "loading", since: null, reason: null };
+  }
+
+  /** `seq`, or `epoch.seq` once the log has been restored to an earlier point. */
+  get cursor() {
+    return this.epoch > 1 ? `${this.epoch}.${this.seen}` : this.seen;
+  }
+
+  start() {
+    if (this.#abort) return this;
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    const on = (target, type, act) => target.addEventListener(type, act, { signal });
+    on(document, "visibilitychange", () => document.visibilityState === "visible" && this.#look());
+    on(window, "pageshow", () => this.#look());
+    on(window, "online", () => this.#interrupt({ wait: 0 }));
+    on(window, "offline", () => this.#interrupt({ lost: true }));
+    // An open socket would keep the page out of the back/forward cache; `pageshow` opens it again.
+    on(window, "pagehide", () => this.#interrupt({ wait: Infinity }));
+    this.#loop(signal);
+    return this;
+  }
+
+  stop() {
+    this.#abort?.abort();
+    this.#abort = null;
+    clearTimeout(this.#watchdog);
+    this.#interrupt({});
+  }
+
+  /** Reads the snapshot again and dispatches it. The cursor stays: events go on from where they were. */
+  async refresh() {
+    const snapshot = await this.#get(this.url);
+    this.dispatchEvent(new CustomEvent("snapshot", { detail: snapshot }));
+    return snapshot;
+  }
+
+  async #loop(signal) {
+    while (!signal.aborted) {
+      const openedAt = Date.now();
+      this.#heard = false;
+      const cut = await this.#follow(signal);
+      if (signal.aborted) return; // another loop may be at work by now
+      clearTimeout(this.#watchdog);
+      if (cut.refused) return this.#say("stopped", { reason: cut.refused });
+      if (cut.reset) this.#mustLoad = true;
+      if (cut.done) await this.#idle(signal);
+      else if (!cut.again) await this.#pauseAfter(cut, openedAt);
+    }
+  }
+
+  /** One connection. Resolves, and never rejects, with how it ended: {wait?, lost?, again?, reset?, done?, refused?}. */
+  async #follow(signal) {
+    try {
+      if (this.#mustLoad) await this.#load();
+      const bySocket = this.#socketUrl && this.#misses < (this.#socketWorked ? 3 : 1);
+      if (bySocket) return await this.#bySocket();
+      this.#misses = 0;
+      return await this.#bySse(signal);
+    } catch (error) {
+      return error.cut ?? { lost: !this.#heard };
+    }
+  }
+
+  async #pauseAfter({ wait, lost }, openedAt) {
+    if (this.#heard && Date.now() - openedAt >= this.#limits.healthyMs) this.#failures = 0;
+    if (this.#heard && !lost) this.#say("catching_up");
+    else this.#say("offline", { since: this.#lastHeardAt });
+    const { backoffBaseMs: base, backoffCapMs: cap } = this.#limits;
+    await this.#pause(wait ?? backoff(this.#failures++, { base, cap }));
+  }
+
+  #pause(ms) {
+    this.#aliveAt = 0;
+    return new Promise((resolve) => {
+      const timer = ms === Infinity ? 0 : setTimeout(resolve, ms);
+      this.#interrupt = () => resolve(clearTimeout(timer));
+    });
+  }
+
+  /** After the end, where no socket tells of it: an operator may resume the run. */
+  async #idle(signal) {
+    this.#say("done");
+    while (!signal.aborted) {
+      await this.#pause(this.#limits.idlePollMs);
+      if (document.visibilityState === "hidden") continue;
+      const snapshot = await this.refresh().catch(() => null);
+      if (snapshot && (snapshot.seq > this.seen || !snapshot.is_terminal)) return;
+    }
+  }
+
+  // --- two transports, one meaning -------------------------------------------------------------------------
+
+  #bySocket() {
+    return new Promise((resolve) => {
+      const socket = new WebSocket(this.#socketUrl, SUBPROTOCOL);
+      const send = (frame) => socket.send(JSON.stringify(frame));
+      const end = (cut) => {
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close();
+        resolve(cut);
+      };
+      this.#begin(end);
+      socket.onopen = () => send({ type: "subscribe", run: this.run, after: this.cursor });
+      socket.onmessage = ({ data }) => {
+        [this.#misses, this.#socketWorked] = [0, true];
+        this.#hear();
+        const frame = JSON.parse(data);
+        if (frame.type === "hb") send({ type: "ping" }); // a client that stays silent is closed with 4408
+        if (!frame.run || frame.run === this.run) this.#take(frame);
+      };
+      socket.onclose = ({ code }) => {
+        if (!this.#heard) this.#misses += 1;
+        if (code === 4400) this.#misses = 3; // we do not agree on frames: go by the other transport
+        // Where a proxy lets no socket through, the other transport is tried at once.
+        end({ refused: REFUSED_CODES[code], lost: !this.#heard, again: !this.#heard && !this.#socketWorked });
+      };
+    });
+  }
+
+  #bySse(signal) {
+    const line = new AbortController();
+    const hungUp = new Promise((resolve) => this.#begin((cut) => resolve(cut, line.abort())));
+    return Promise.race([hungUp, this.#readSse(AbortSignal.any([signal, line.signal]))]).finally(() => line.abort());
+  }
+
+  async #readSse(signal) {
+    const headers = { Accept: "text/event-stream" };
+    const response = await this.#fetch(`${this.#eventsUrl}?after=${this.cursor}`, { headers, signal });
+    if (response.status === 204) return { done: true };
+    const parser = new SseParser();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return this.#over ? { done: true } : {};
+      this.#hear();
+      for (const { event, data } of parser.feed(value)) {
+        const body = JSON.parse(data);
+        this.#take(event === "control" ? body : { type: "event", event: body });
+      }
+    }
+  }
+
+  #begin(end) {
+    this.#interrupt = end;
+    this.#aliveAt = Date.now();
+    this.#watch(this.#limits.openMs);
+  }
+
+  #hear() {
+    this.#heard = true;
+    this.#aliveAt = this.#lastHeardAt = Date.now();
+    this.#watch(this.#hbMs * this.#limits.silence);
+  }
+
+  #watch(ms) {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(() => this.#interrupt({}), ms);
+  }
+
+  /** The page is looked at again. Timers slept with it, so ask the clock whether the line can still be alive. */
+  #look() {
+    if (Date.now() - this.#aliveAt > this.#hbMs * 1.2) this.#interrupt({ wait: 0 });
+  }
+
+  #take(frame) {
+    switch (frame.type) {
+      case "event":
+        return this.#accept(frame.event);
+      case "hello":
+      case "subscribed":
+        this.#hbMs = frame.hb_ms ?? this.#hbMs;
+        this.#hear();
+        return frame.head === undefined ? undefined : this.#catchUp(frame);
+      case "caught_up":
+        return this.#reach(frame.seq);
+      case "hb":
+        return this.#sameEpoch(frame) && this.#heal(frame.head);
+      case "gap":
+        return this.#heal(Math.max(this.#head, this.seen + 1));
+      case "end":
+        this.#over = true;
+        return this.#heal(frame.last_seq);
+      case "reset":
+        return this.#interrupt({ reset: true });
+      case "error":
+        return this.#interrupt({ refused: REFUSED_STATUS[frame.problem?.status] });
+      case "bye":
+        return this.#interrupt({ wait: (frame.retry_ms ?? 1_000) * (1 + Math.random()) });
+    }
+  }
+
+  /** The server replays what we lack; if it has not done so after a moment, we read it. */
+  #catchUp(frame) {
+    if (!this.#sameEpoch(frame)) return;
+    this.#isFull = frame.full !== false;
+    this.#head = Math.max(this.#head, frame.head);
+    this.#settle();
+    setTimeout(() => this.#heal(this.#head), this.#limits.graceMs);
+  }
+
+  #sameEpoch({ epoch = this.epoch }) {
+    if (epoch !== this.epoch) this.#interrupt({ reset: true });
+    return epoch === this.epoch;
+  }
+
+  // --- the cursor ------------------------------------------------------------------------------------------
+
+  #accept(envelope) {
+    if (envelope.seq === undefined) this.dispatchEvent(new CustomEvent("frame", { detail: envelope }));
+    else if (envelope.seq === this.seen + 1 || (!this.#isFull && envelope.seq > this.seen)) this.#apply(envelope);
+    else if (envelope.seq > this.seen) this.#heal(envelope.seq);
+  }
+
+  /** All that we may see up to `seq` was sent. */
+  #reach(seq) {
+    if (this.#isFull) this.#heal(seq);
+    else this.seen = Math.max(this.seen, seq);
+    this.#settle();
+  }
+
+  #apply(envelope) {
+    this.seen = envelope.seq;
+    this.#head = Math.max(this.#head, envelope.seq);
+    if (NEW_ROUND.has(envelope.type)) this.#over = false;
+    this.dispatchEvent(new CustomEvent("event", { detail: envelope }));
+    this.#settle();
+  }
+
+  /** Reads the log up to `head`. Numbers that are missing there as well belong to events that are not for us. */
+  async #heal(head = 0) {
+    this.#head = Math.max(this.#head, head);
+    if (this.#healing || this.#mustLoad) return;
+    this.#healing = true;
+    const era = this.#era;
+    try {
+      while (this.seen < this.#head) {
+        const goal = this.#head;
+        const page = await this.#get(`${this.#eventsUrl}?after=${this.cursor}`);
+        if (era !== this.#era) return; // this page is of a log that is gone
+        for (const envelope of page.events) if (envelope.seq > this.seen) this.#apply(envelope);
+        if (!page.next) this.seen = Math.max(this.seen, goal);
+      }
+      this.#settle();
+    } catch (error) {
+      this.#interrupt(error.cut ?? { lost: true });
+    } finally {
+      this.#healing = false;
+    }
+  }
+
+  /** Before anything was shown: a `snapshot`. After a restored or forgotten log: a `reset`. */
+  async #load() {
+    const snapshot = await this.#get(this.url);
+    const again = this.seen !== null;
+    this.#mustLoad = false;
+    this.#era += 1;
+    [this.seen, this.#head, this.epoch, this.#over] = [snapshot.seq, snapshot.seq, snapshot.epoch, snapshot.is_terminal];
+    this.dispatchEvent(new CustomEvent(again ? "reset" : "snapshot", { detail: snapshot }));
+  }
+
+  async #get(url) {
+    const response = await this.#fetch(url, { headers: { Accept: "application/json" }, signal: this.#abort?.signal });
+    return response.json();
+  }
+
+  /** A good response, or an error whose `cut` says how the connection ends. */
+  async #fetch(url, options) {
+    const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
+    if (response.ok) return response;
+    const seconds = Number(response.headers.get("Retry-After"));
+    throw Object.assign(new Error(`${url} answered ${response.status}`), {
+      cut: {
+        refused: REFUSED_STATUS[response.status],
+        reset: response.status === 410,
+        lost: true,
+        wait: seconds ? seconds * 1_000 * (1 + Math.random()) : undefined,
+      },
+    });
+  }
+
+  /** Says where we stand, once nothing that we know of is missing. */
+  #settle() {
+    if (!this.#heard || this.#aliveAt === 0) return; // a late answer while the line is down
+    if (this.seen >= this.#head) this.#say(this.#over ? "done" : "live");
+    else if (this.freshness.state !== "live") this.#say("catching_up");
+  }
+
+  #say(state, { since = null, reason = null } = {}) {
+    if (this.freshness.state === state) return; // one loss has one beginning, however many tries it takes
+    this.freshness = { state, since, reason };
+    this.dispatchEvent(new CustomEvent("freshness", { detail: this.freshness }));
+  }
+}
+
+// --- what a run looks like ---------------------------------------------------------------------------------
+
+const CURRENT = new Set(["running", "retrying", "waiting", "compensating"]);
+const DONE = new Set(["completed", "skipped"]);
+const BROKEN = new Set(["failed", "compensation_failed"]);
+const ENDED = new Set([...DONE, ...BROKEN, "cancelled", "compensated"]);
+const PLACED = ["kind", "value", "page", "quote"]; // fields of an item with a place of their own on its card
+
+/**
+ * A snapshot, moved on by one event (or ephemeral frame). Changes and returns `run`; unknown types change nothing.
+ * Events that the snapshot holds already are ignored.
+ */
+export function reduce(run, event) {
+  if (event.seq !== undefined) {
+    if (event.seq <= run.seq) return run;
+    run.seq = event.seq;
+  }
+  const { type, data = {}, time, attempt } = event;
+  const [subject, verb] = type.split(".");
+  const step = run.steps.find(({ name }) => name === event.step);
+  if (step && attempt > step.attempt && subject !== "compensation" && data.kind !== "undo") {
+    // The next try has begun. A frame, which takes the shorter way, may tell it before the event does.
+    Object.assign(step, { attempt, error: null, progress: null, finished_at: null });
+    if (["pending", "ready", "retrying"].includes(step.state)) step.state = "running";
+  }
+  if (subject === "run") reduceRun(run, verb, event);
+  else if (step && subject === "step") {
+    if (verb !== "progress") run.state_info = ""; // what the step before said is over
+    reduceStep(step, verb, event);
+  } else if (step && subject === "compensation") {
+    step.state = { started: "compensating", completed: "compensated", failed: "compensation_failed" }[verb];
+    step.error = data.error ?? null;
+  } else if (type === "item.committed" && step) step.items_count = Math.max(step.items_count, data.index + 1);
+  else if (type === "message") run.state_info = data.text;
+  if (ENDED.has(step?.state)) step.finished_at ??= time;
+  const names = (isIt) => run.steps.filter(({ state }) => isIt(state)).map(({ name }) => name);
+  run.current_steps = names((state) => state !== "pending" && !ENDED.has(state));
+  run.progress = { ...run.progress, done: names((state) => DONE.has(state)).length };
+  return run;
+}
+
+function reduceRun(run, verb, { data, time }) {
+  if (verb === "created") return;
+  run.state = { started: "running", resumed: "running" }[verb] ?? verb;
+  run.is_terminal = ENDED.has(run.state);
+  run.finished_at = run.is_terminal ? time : null;
+  run.started_at ??= time;
+  run.state_info = "";
+  run.error = data.error ?? null;
+  const broken = data.failed_step && run.steps.find(({ name }) => name === data.failed_step);
+  if (broken) broken.error = data.error;
+}
+
+function reduceStep(step, verb, { data, time }) {
+  if (verb === "progress") {
+    const back = step.progress && step.progress.total === data.total && data.done < step.progress.done;
+    if (step.state === "running" && !back) step.progress = data; // a late frame must not move the bar back
+    return;
+  }
+  step.state = { started: "running", retry_scheduled: "retrying" }[verb] ?? verb;
+  step.error = data.error ?? null;
+  step.due_at = data.retry_at ?? null;
+  if (verb === "started") [step.started_at, step.attempt] = [step.started_at ?? time, Math.max(step.attempt, 1)];
+  if (verb === "retry_scheduled") step.max_attempts = data.max_attempts ?? step.max_attempts;
+  if (verb === "completed") step.items_count = data.items_count ?? step.items_count;
+  if (step.state !== "running") step.progress = null;
+}
+
+const fill = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+const joined = (...said) => said.filter(Boolean).join(" · ");
+const secondsBetween = (start, end) => (start && end ? (Date.parse(end) - Date.parse(start)) / 1_000 : null);
+
+/** The sentences of a run. Each method says to the letter what its twin in workflows/pages/painting.py says. */
+export class Painter {
+  constructor({ words, noun = ["result", "results"], labels = {} }) {
+    Object.assign(this, { words, noun, labels });
+  }
+
+  headline(run) {
+    const titles = run.steps.filter(({ state }) => CURRENT.has(state)).map(({ title }) => title);
+    return run.state === "running" && titles.length ? titles.join(", ") : this.words.headline[run.state] ?? run.state;
+  }
+
+  detail(run) {
+    return run.is_terminal || run.state_info === this.headline(run) ? "" : run.state_info;
+  }
+
+  percent(run) {
+    if (!run.steps.length) return 0;
+    const parts = run.steps.map(({ state, progress }) => {
+      if (DONE.has(state)) return 1;
+      return CURRENT.has(state) && progress?.total ? Math.min(1, progress.done / progress.total) : 0;
+    });
+    return Math.trunc((100 * parts.reduce((sum, part) => sum + part, 0)) / run.steps.length);
+  }
+
+  position(run) {
+    const { words } = this;
+    const total = run.steps.length;
+    const done = run.steps.filter(({ state }) => DONE.has(state)).length;
+    const index = run.steps.findIndex(({ state }) => CURRENT.has(state));
+    if (run.state === "completed") {
+      const text = words.all_done;
+      const taken = secondsBetween(run.started_at, run.finished_at);
+      return taken === null ? text : fill(words.in_time, { text, time: this.duration(taken) });
+    }
+    if (index >= 0 && !run.is_terminal) {
+      const step = run.steps[index];
+      return joined(fill(words.position, { number: index + 1, total }), this.counted(step) || this.found(step.items_count));
+    }
+    return fill(done || run.is_terminal ? words.stopped_at : words.not_started, { done, total });
+  }
+
+  counted({ progress }) {
+    if (!progress) return "";
+    const [done, total] = [this.text(progress.done), this.text(progress.total)];
+    return fill(progress.total ? this.words.counted : this.words.counting, { done, total, unit: progress.unit }).trim();
+  }
+
+  note(step, now) {
+    const { words } = this;
+    if (step.state === "retrying") return this.#again(step, now);
+    const again = ["running", "failed"].includes(step.state) && step.attempt > 1;
+    const until = step.finished_at ?? (step.state === "running" ? new Date(now).toISOString() : null);
+    const taken = secondsBetween(step.started_at, until);
+    return joined(
+      words.step[step.state] ?? step.state,
+      step.state === "running" && this.counted(step),
+      this.found(step.items_count),
+      again && fill(words.try_of, { number: step.attempt, total: step.max_attempts }),
+      taken !== null && this.duration(taken),
+    );
+  }
+
+  #again(step, now) {
+    const wait = step.due_at ? (Date.parse(step.due_at) - now) / 1_000 : 0;
+    const values = { time: this.duration(wait), number: step.attempt + 1, total: step.max_attempts };
+    return fill(wait >= 1 ? this.words.again_in : this.words.again_now, values);
+  }
+
+  found(count) {
+    return count ? `${count} ${this.noun[count === 1 ? 0 : 1]}` : "";
+  }
+
+  empty(run) {
+    return this.words[run.is_terminal ? "nothing" : "nothing_yet"];
+  }
+
+  failure(run) {
+    if (!BROKEN.has(run.state)) return "";
+    const broken = run.steps.find(({ state, error }) => BROKEN.has(state) && error);
+    if (!broken) return run.error?.detail ?? this.words.failure_unknown;
+    return fill(this.words.failure, { step: broken.title, detail: broken.error.detail });
+  }
+
+  why(step) {
+    return step.state === "retrying" && step.error ? step.error.detail : "";
+  }
+
+  duration(seconds) {
+    const { words } = this;
+    const whole = Math.trunc(seconds);
+    if (whole < 1) return words.instant;
+    if (whole < 60) return fill(words.seconds, { seconds: whole });
+    if (whole < 3600) return fill(words.minutes, { minutes: Math.trunc(whole / 60), seconds: whole % 60 });
+    return fill(words.hours, { hours: Math.trunc(whole / 3600), minutes: Math.trunc((whole % 3600) / 60) });
+  }
+
+  /** An item as its card shows it. fields: each as text, empty when there is nothing to say; more: the rest. */
+  card(value) {
+    const names = [...Object.keys(this.labels), ...Object.keys(value).filter((name) => !(name in this.labels)).sort()];
+    const fields = Object.fromEntries(names.map((name) => [name, this.text(value[name])]));
+    const kind = fields.kind ?? "";
+    fields.kind_label = this.label(kind, {});
+    const named = ["title", "name", ...names].find((name) => fields[name] && !PLACED.includes(name));
+    fields.title = fields[named] ?? "";
+    if (fields.page) fields.page = fill(this.words.page, { page: fields.page });
+    const elsewhere = [...PLACED, "title", "name", named];
+    const more = names.filter((name) => !elsewhere.includes(name) && fields[name]).map((name) => [this.label(name), fields[name]]);
+    return { kind, fields, more };
+  }
+
+  label(name, labels = this.labels) {
+    const plain = name.replaceAll("_", " ").trim();
+    return labels[name] || plain.slice(0, 1).toUpperCase() + plain.slice(1);
+  }
+
+  text(value) {
+    if (value === null || value === undefined) return "";
+    if (typeof value === "boolean") return this.words[value ? "yes" : "no"];
+    if (typeof value !== "object") return String(value);
+    const isFlat = Array.isArray(value) && !value.some((entry) => typeof entry === "object" && entry !== null);
+    return isFlat ? value.map((entry) => this.text(entry)).join(", ") : JSON.stringify(value);
+  }
+}
+
+/**
+ * The progress page's element. Everything inside is rendered by the server; parts are found by `data-part`, and a
+ * page may leave out any of them.
+ */
+export class RunProgress extends HTMLElement {
+  #parts = new Map();
+  #painter;
+  #run;
+  #timers = [];
+  #observer = null;
+  #skewMs = Infinity; // our clock minus the server's, at least: an event cannot arrive before it happened
+  #percent = 0;
+  #said = { text: "", count: 0, at: 0 };
+  #only = null;
+  #newBelow = 0;
+  #isEndInView = true;
+  #askedAt = 0;
+  #pending = null; // a painting
+
+  connectedCallback() {
+    if (!this.stream) this.#begin(); // moved within the page, it goes on from where it was
+    this.#watchEnd();
+    this.#timers.push(setInterval(() => document.visibilityState === "visible" && this.#tick(), 1_000));
+    this.stream.start();
+  }
+
+  #begin() {
+    const read = (id) => JSON.parse(this.querySelector(id).textContent);
+    const page = read("#run-page");
+    this.#run = read("#run-snapshot");
+    this.#painter = new Painter(page);
+    this.#learnTime(page.now);
+    this.#percent = this.#painter.percent(this.#run);
+    this.#said = { text: this.#painter.headline(this.#run), count: this.#count(), at: Date.now() };
+    const { id, seq, epoch, is_terminal: over, links } = this.#run;
+    this.stream = new RunStream({ url: links.self, socket: this.dataset.socket, run: id, after: seq, epoch, over });
+    this.#listen();
+    for (const card of this.#cards()) this.#tally(card);
+    for (const time of this.querySelectorAll("time[datetime]")) localise(time);
+  }
+
+  disconnectedCallback() {
+    this.stream.stop();
+    this.#observer?.disconnect();
+    this.#timers.splice(0).forEach(clearInterval);
+  }
+
+  #listen() {
+    const on = (type, act) => this.stream.addEventListener(type, ({ detail }) => act(detail));
+    on("event", (event) => this.#take(event));
+    on("frame", (frame) => this.#changed(reduce(this.#run, frame)));
+    on("snapshot", (snapshot) => snapshot.seq >= this.#run.seq && this.#changed(snapshot));
+    on("reset", () => location.reload()); // only the server knows what stands in a restored log
+    on("freshness", (freshness) => this.#paintFreshness(freshness));
+  }
+
+  #take(event) {
+    this.#learnTime(event.time);
+    const { type, data } = event;
+    if (type === "item.committed") this.#addCard(event);
+    else if (type === "item.replaced") this.#fillCard(this.#cardOf(event), data);
+    else if (type === "item.retracted") this.#dropCard(this.#cardOf(event));
+    else if (type === "items.reset" && data.policy === "replace") this.#cardsOf(event.step).forEach((card) => this.#dropCard(card));
+    else if (type === "message") this.#addSaid(event);
+    this.#changed(reduce(this.#run, event));
+    // What can be done now, and what a resumed or undone run begins with, is the server's to say.
+    if (type.startsWith("run.") && type !== "run.started") this.stream.refresh().catch(() => {});
+    if (NEW_ROUND.has(type)) this.#percent = 0;
+  }
+
+  #changed(run) {
+    this.#run = run;
+    this.#pending ??= setTimeout(() => this.#paint(), 16); // a replay of a thousand events is painted once
+  }
+
+  #paint() {
+    this.#pending = null;
+    const [run, painter] = [this.#run, this.#painter];
+    this.dataset.state = run.state;
+    this.dataset.seq = this.stream.seen;
+    const headline = painter.headline(run);
+    this.#text("headline", headline);
+    this.#text("detail", painter.detail(run));
+    this.#text("failure-text", painter.failure(run));
+    this.#show("failure", painter.failure(run) !== "");
+    this.#show("result", run.state === "completed");
+    if (this.hasAttribute("data-titles-page")) document.title = `${headline} · ${run.title}`;
+    this.#paintBar(run);
+    this.#paintSteps();
+    this.#text("count", this.#count());
+    this.#text("empty", painter.empty(run));
+    this.#announce(headline);
+  }
+
+  #paintBar(run) {
+    this.#percent = Math.max(this.#percent, this.#painter.percent(run)); // never back within a round
+    const [bar, position] = [this.#part("bar"), this.#painter.position(run)];
+    this.#text("position", position);
+    bar?.setAttribute("aria-valuenow", this.#percent);
+    bar?.setAttribute("aria-valuetext", position);
+    this.#part("fill")?.setAttribute("width", `${this.#percent}%`);
+  }
+
+  #paintSteps() {
+    const now = Date.now() - this.#skewMs;
+    for (const step of this.#run.steps) {
+      const row = this.querySelector(`[data-step="${CSS.escape(step.name)}"].step`);
+      if (!row) continue;
+      row.dataset.state = step.state;
+      row.querySelector("use")?.setAttribute("href", `#icon-${step.state}`);
+      write(row.querySelector("[data-part=note]"), this.#painter.note(step, now));
+      write(row.querySelector("[data-part=why]"), this.#painter.why(step), { hide: true });
+    }
+  }
+
+  #tick() {
+    if (this.#run.steps.some(({ state }) => state === "running" || state === "retrying")) this.#paintSteps();
+    this.#askForOverdue();
+    if (Date.now() - this.#said.at > 10_000) this.#announce(this.#painter.headline(this.#run));
+  }
+
+  /** That a further try begins is for operators to see; to others the snapshot tells it, once the wait is over. */
+  #askForOverdue() {
+    const now = Date.now();
+    const isOverdue = ({ state, attempt, due_at }) =>
+      attempt > 0 && (state === "ready" || (state === "retrying" && Date.parse(due_at) + 1_500 < now - this.#skewMs));
+    if (now - this.#askedAt < 5_000 || this.#run.is_terminal || !this.#run.steps.some(isOverdue)) return;
+    this.#askedAt = now;
+    this.stream.refresh().catch(() => {});
+  }
+
+  /** The one region that is read aloud: on a new headline, on each tenth item or ten seconds, and at the end. */
+  #announce(headline) {
+    const [count, said] = [this.#count(), this.#said];
+    const isDue = Math.floor(count / 10) > Math.floor(said.count / 10) || Date.now() - said.at > 10_000;
+    if (headline === said.text && !(count > said.count && isDue)) return;
+    this.#said = { text: headline, count, at: Date.now() };
+    this.#text("status", [headline, this.#painter.found(count)].filter(Boolean).join(". "));
+  }
+
+  #paintFreshness({ state, since, reason }) {
+    const time = since && new Date(since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const word = state === "done" && this.#run.state !== "completed" ? "ended" : reason ?? state;
+    this.#text("freshness-text", fill(this.#painter.words.freshness[word], { time }));
+    this.#part("freshness")?.setAttribute("data-freshness", state);
+  }
+
+  // --- cards -----------------------------------------------------------------------------------------------
+
+  #cards() {
+    return [...(this.#part("cards")?.children ?? [])];
+  }
+
+  #cardsOf(step) {
+    return this.#cards().filter((card) => card.dataset.step === step);
+  }
+
+  #cardOf({ step, data }) {
+    return this.#cardsOf(step).find((card) => card.dataset.index === String(data.index));
+  }
+
+  #count() {
+    return this.#run.steps.reduce((sum, { items_count }) => sum + items_count, 0);
+  }
+
+  #addCard(event) {
+    const list = this.#part("cards");
+    if (!list || this.#part("cut")) return; // a list that shows only its beginning does not grow
+    const card = this.#clone("item");
+    Object.assign(card.dataset, { step: event.step, index: event.data.index, key: event.data.key, fresh: "" });
+    this.#fillCard(card, event.data);
+    this.#show("empty", false);
+    const place = this.#run.steps.findIndex(({ name }) => name === event.step);
+    const later = new Set(this.#run.steps.slice(place + 1).map(({ name }) => name));
+    const next = later.has(list.lastElementChild?.dataset.step) && this.#cards().find(({ dataset }) => later.has(dataset.step));
+    list.insertBefore(card, next || null);
+    this.#tally(card);
+    this.#below(1);
+  }
+
+  #fillCard(card, { value }) {
+    if (!card) return;
+    const shown = this.#painter.card(value);
+    card.dataset.kind = shown.kind;
+    for (const place of card.querySelectorAll("[data-field]")) write(place, shown.fields[place.dataset.field], { hide: true });
+    const more = card.querySelector("[data-part=more]");
+    more?.replaceChildren(...shown.more.map(([name, text]) => this.#field(name, text)));
+    if (more) more.hidden = !shown.more.length;
+  }
+
+  #field(name, text) {
+    const row = this.#clone("field");
+    row.querySelector("dt").textContent = name;
+    row.querySelector("dd").textContent = text;
+    return row;
+  }
+
+  #dropCard(card) {
+    card?.remove();
+    this.#part("kinds")?.replaceChildren();
+    for (const left of this.#cards()) this.#tally(left);
+  }
+
+  /** Counts a card with its kind, and hides it while only another kind is shown. */
+  #tally({ dataset: { kind } }) {
+    const list = this.#part("kinds");
+    if (!list || !kind) return;
+    let chip = list.querySelector(`[data-kind="${CSS.escape(kind)}"]`);
+    if (!chip) {
+      chip = this.#clone("kind");
+      chip.dataset.kind = kind;
+      chip.querySelector("[data-part=name]").textContent = this.#painter.label(kind, {});
+      chip.querySelector("button").addEventListener("click", () => this.#showOnly(this.#only === kind ? null : kind));
+      list.append(chip);
+      list.hidden = list.children.length < 2;
+    }
+    const count = chip.querySelector("[data-part=count]");
+    count.textContent = Number(count.textContent) + 1;
+    if (this.#only) this.#showOnly(this.#only);
+  }
+
+  #showOnly(kind) {
+    this.#only = kind;
+    for (const card of this.#cards()) card.hidden = kind !== null && card.dataset.kind !== kind;
+    for (const chip of this.#part("kinds").children) {
+      chip.querySelector("button").setAttribute("aria-pressed", chip.dataset.kind === kind);
+    }
+  }
+
+  /** Nothing scrolls by itself; who reads further up is told that there is more. */
+  #watchEnd() {
+    const end = this.#part("newest");
+    if (!end) return;
+    this.#observer = new IntersectionObserver(([{ isIntersecting }]) => {
+      this.#isEndInView = isIntersecting;
+      if (isIntersecting) this.#below(-this.#newBelow);
+    });
+    this.#observer.observe(end);
+  }
+
+  #below(count) {
+    if (count > 0 && this.#isEndInView) return;
+    this.#newBelow += count;
+    this.#text("below-text", fill(this.#painter.words.below, { count: this.#newBelow }));
+    this.#show("below", this.#newBelow > 0);
+  }
+
+  #addSaid({ time, data }) {
+    const isWarning = "warning" in (data.params ?? {});
+    const list = this.#part(isWarning ? "warning-list" : "activity-list");
+    if (!list) return;
+    const row = this.#clone("said");
+    row.querySelector("time").dateTime = time;
+    localise(row.querySelector("time"));
+    row.querySelector("[data-part=text]").textContent = data.text;
+    list.append(row);
+    if (!isWarning) while (list.children.length > 50) list.firstElementChild.remove();
+    this.#show(isWarning ? "warnings" : "activity", true);
+  }
+
+  // --- the markup ------------------------------------------------------------------------------------------
+
+  #learnTime(time) {
+    this.#skewMs = Math.min(this.#skewMs, Date.now() - Date.parse(time));
+  }
+
+  #part(name) {
+    if (!this.#parts.has(name)) this.#parts.set(name, this.querySelector(`[data-part="${name}"]`));
+    return this.#parts.get(name);
+  }
+
+  #text(part, text) {
+    write(this.#part(part), text);
+  }
+
+  #show(part, isShown) {
+    const place = this.#part(part);
+    if (place) place.hidden = !isShown;
+  }
+
+  #clone(name) {
+    return this.querySelector(`template[data-template="${name}"]`).content.firstElementChild.cloneNode(true);
+  }
+}
+
+/** Text that is the same is not written again: what stands still is not read aloud twice, and stays selected. */
+function write(place, text, { hide = false } = {}) {
+  if (!place) return;
+  const said = String(text ?? "");
+  if (place.textContent !== said) place.textContent = said;
+  if (hide) place.hidden = said === "";
+}
+
+/** The server says its times in UTC; whoever reads them is somewhere. */
+function localise(time) {
+  time.textContent = new Date(time.dateTime).toLocaleTimeString([], { hour12: false });
+}
+
+customElements.define("run-progress", RunProgress);

@@ -1,0 +1,130 @@
+"""The page's words come from two hands, Python's at first and then the browser's: they must agree to the letter."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.unit.workflows.test_painting import NOW, at, run, step
+from workflows.pages.painting import Painter
+from workflows.pages.words import words
+from workflows.states import RunState, StepState
+
+NOUN = ("finding", "findings")
+LABELS = {"kind": "Kind", "due": "Due date", "value": "Value"}
+ERROR = {"code": "closed", "detail": "The shop is closed.", "retryable": True}
+PROGRESS = [None, {"done": 3.0, "total": 7.0, "unit": "pages"}, {"done": 2.5, "total": None, "unit": ""}]
+
+STEPS = [
+    step(
+        state=state,
+        attempt=attempt,
+        progress=progress,
+        items_count=items,
+        error=ERROR if state in {"failed", "retrying", "compensation_failed"} else None,
+        started_at=started,
+        finished_at=at(0) if state in {"completed", "failed"} else None,
+        due_at=at(75) if state == "retrying" else None,
+    )
+    for state in StepState.values
+    for attempt, progress, items, started in zip(
+        (1, 2, 2), PROGRESS, (0, 1, 13), (None, at(-0.5), at(-4000)), strict=True
+    )
+]
+RUNS = [
+    run(state, *STEPS[offset : offset + 5], state_info=info, finished_at=at(3), error=error)
+    for state in RunState.values
+    for offset in range(0, len(STEPS) - 5, 4)
+    for info, error in (("", None), ("Reading page 3 of 9", ERROR))
+] + [run("pending"), run("completed", step(state="completed"), started_at=None)]
+VALUES: list[dict[str, Any]] = [
+    {},
+    {"kind": "end_date", "title": "End", "value": "May", "page": 3, "quote": "in May", "due": "9 May"},
+    {"name": "Anna", "zone": None, "due": "", "sure": True, "about": 2.0, "half": 0.5},
+    {"text": "first", "list": [1, "a", None], "tree": {"b": [1], "a": "ä"}, "pairs": [[1], {"c": 2}]},
+]
+
+
+@pytest.fixture
+def painter() -> Painter:
+    return Painter(words=words(), now=NOW, noun=NOUN, labels=LABELS)
+
+
+def browser_says(page: Page, call: str, values: list[Any]) -> list[Any]:
+    """`call`: an expression of `painter`, `value` and `now`, once for each value."""
+    # On the wire the keys of an object are sorted.
+    values = json.loads(json.dumps(values, sort_keys=True))
+    script = f"""([page, now, values]) => {{
+      const painter = new longhaul.Painter(page);
+      return values.map((value) => {call});
+    }}"""
+    config = {"words": words(), "noun": NOUN, "labels": LABELS}
+    said = page.evaluate(script, [config, NOW.timestamp() * 1_000, values])
+    assert isinstance(said, list)
+    return said
+
+
+@pytest.mark.parametrize("sentence", ["headline", "detail", "percent", "position", "failure", "empty"])
+def test_both_say_the_same_of_a_run(script_page: Page, painter: Painter, sentence: str) -> None:
+    assert browser_says(script_page, f"painter.{sentence}(value)", RUNS) == [
+        getattr(painter, sentence)(of) for of in RUNS
+    ]
+
+
+def test_both_say_the_same_of_a_step(script_page: Page, painter: Painter) -> None:
+    assert browser_says(script_page, "painter.note(value, now)", STEPS) == [painter.note(of) for of in STEPS]
+    assert browser_says(script_page, "painter.why(value)", STEPS) == [painter.step_error(of) for of in STEPS]
+
+
+def test_both_lay_out_the_same_card(script_page: Page, painter: Painter) -> None:
+    ours = [painter.card({"step": "write", "index": 0, "key": "k", "value": value}) for value in VALUES]
+    theirs = browser_says(script_page, "painter.card(value)", VALUES)
+    for our, their in zip(ours, theirs, strict=True):
+        assert their["kind"] == our["kind"]
+        assert [tuple(row) for row in their["more"]] == our["more"]
+        assert their["fields"] == our["fields"]
+
+
+def test_the_browser_moves_a_snapshot_on_as_the_engine_would(script_page: Page) -> None:
+    def event(seq: int, type: str, *, attempt: int = 1, **data: Any) -> dict[str, Any]:
+        time = datetime(2026, 11, 22, 9, 31, tzinfo=UTC) + timedelta(seconds=seq)
+        where = {"step": "write", "attempt": attempt} if not type.startswith("run") else {}
+        return {"seq": seq, "type": type, "time": time.isoformat(), "data": data, **where}
+
+    events = [
+        event(1, "run.failed"),  # the snapshot knew this already
+        event(5, "run.started"),
+        event(6, "step.started"),
+        {**event(0, "step.progress", done=4, total=9, unit="pages"), "seq": None},
+        {**event(0, "step.progress", done=3, total=9, unit="pages"), "seq": None},
+        event(7, "item.committed", index=0, key="a", value={}),
+        event(8, "something.new", hidden=1),
+        event(9, "step.retry_scheduled", error=ERROR, retry_at=at(30), max_attempts=4),
+        event(10, "item.committed", attempt=2, index=1, key="b", value={}),
+        event(11, "message", attempt=2, text="Nearly there"),
+        event(12, "step.completed", attempt=2, items_count=2),
+        event(13, "run.completed"),
+    ]
+    for ephemeral in events[3:5]:
+        del ephemeral["seq"]
+    first = run("pending", step(state="ready", attempt=0), seq=4, started_at=None)
+    script = "([run, events]) => events.map((event) => structuredClone(longhaul.reduce(run, event)))"
+    states = script_page.evaluate(script, [first, events])
+
+    assert [(state["state"], state["steps"][0]["state"]) for state in states] == [
+        ("pending", "ready"),
+        ("running", "ready"),
+        *[("running", "running")] * 5,
+        ("running", "retrying"),
+        *[("running", "running")] * 2,
+        ("running", "completed"),
+        ("completed", "completed"),
+    ]
+    assert states[4]["steps"][0]["progress"]["done"] == 4
+    assert states[7]["steps"][0]["due_at"] == at(30)
+    assert states[8]["steps"][0] | {"attempt": 2, "error": None, "items_count": 2} == states[8]["steps"][0]
+    assert states[9]["state_info"] == "Nearly there"
+    assert states[-1]["is_terminal"]
+    assert states[-1]["seq"] == 13

@@ -1,0 +1,110 @@
+"""The progress page: true before any script runs, then kept true by `<run-progress>`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.template.loader import select_template
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from pydantic import BaseModel
+
+from outbox import wire
+from workflows import selectors
+from workflows.definitions import find
+from workflows.errors import UnknownWorkflow
+from workflows.pages.activity import said_so_far
+from workflows.pages.conf import conf
+from workflows.pages.painting import Painter, label, plural, rows
+from workflows.pages.words import words
+
+Snapshot = Mapping[str, Any]
+
+
+@require_safe
+@never_cache
+@login_required
+def run_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """The page of one run. A run that the user may not see is absent: 404."""
+    limit = conf().page_items_max
+    with selectors.consistent_read():
+        run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+        snapshot = selectors.snapshot(run)
+        items = selectors.page_items(run, limit=limit + 1)
+        said = said_so_far(run_id)
+    context = page_context(snapshot, items[:limit], said, is_cut=len(items) > limit, now=timezone.now())
+    return render(request, "runs/detail.html", context)
+
+
+def page_context(
+    run: Snapshot, items: Sequence[Mapping[str, Any]], said: Mapping[str, Any], *, is_cut: bool, now: datetime
+) -> dict[str, Any]:
+    """Everything that `runs/detail.html` shows. items: as of `selectors.page_items`; said: of `said_so_far`."""
+    model = item_model(run)
+    noun = nouns(model)
+    painter = Painter(words=words(), now=now, noun=noun, labels=field_labels(model))
+    order = {step["name"]: step["position"] for step in run["steps"]}
+    blank = {"step": "", "index": "", "key": "", "value": {}}
+    return {
+        **said,
+        "run": run,
+        "headline": painter.headline(run),
+        "detail": painter.detail(run),
+        "percent": painter.percent(run),
+        "position": painter.position(run),
+        "failure": painter.failure(run),
+        "empty": painter.empty(run),
+        "as_of": wire.timestamp(now)[11:19],
+        "reference": str(run["id"])[-8:],
+        "steps": rows(painter, run),
+        "cards": [
+            painter.card(item)
+            for item in sorted(items, key=lambda item: (order[item["step"]], item["index"]))
+        ],
+        "blank": painter.card(blank),
+        "is_cut": is_cut,
+        "has_items": model is not None or bool(items),
+        "items_title": label(noun[1], {}),
+        "items_count": sum(step["items_count"] for step in run["steps"]),
+        "item_template": chosen("runs/item", run),
+        "result_template": chosen("runs/result", run),
+        "page_data": {
+            "words": painter.words,
+            "noun": noun,
+            "labels": painter.labels,
+            "now": wire.timestamp(now),
+        },
+    }
+
+
+def chosen(template: str, run: Snapshot) -> str:
+    """The workflow's own template if there is one, else the general one."""
+    found: Any = select_template([f"{template}_{run['workflow']}.html", f"{template}.html"])
+    return str(found.template.name)
+
+
+def item_model(run: Snapshot) -> type[BaseModel] | None:
+    """The model of what the run's steps yield; None when no step streams, or this process lacks the definition."""
+    try:
+        steps = find(run["workflow"], version=run["version"]).steps
+    except UnknownWorkflow:
+        return None
+    return next((step.items for step in steps if step.items is not None), None)
+
+
+def nouns(model: type[BaseModel] | None) -> tuple[str, str]:
+    """Singular and plural of an item: of class Finding "finding" and "findings"."""
+    noun = "result" if model is None else model.__name__.lower()
+    return noun, plural(noun)
+
+
+def field_labels(model: type[BaseModel] | None) -> dict[str, str]:
+    """The name of each field as a person reads it, in the model's order."""
+    if model is None:
+        return {}
+    return {name: field.title or label(name, {}) for name, field in model.model_fields.items()}
