@@ -66,7 +66,7 @@ def extract_text(ctx: StepContext) -> SavedText:
     def on_page(page: Page, pages: int) -> None:
         ctx.progress(page.number, pages, "pages")
         if page.warning:
-            ctx.say("{warning}", warning=page.warning, level="warning")
+            ctx.say("{warning}", warning=page.warning)
         every = -(-pages // MAX_PAGE_MESSAGES)
         if page.number < pages and page.number % every == 0:
             ctx.say("Reading page {page} of {pages}", page=page.number + 1, pages=pages)
@@ -76,6 +76,8 @@ def extract_text(ctx: StepContext) -> SavedText:
         text = read_document(content, document.media_type, on_page=on_page)
     except Unreadable as problem:
         raise Fatal(problem.detail, code=problem.code) from None
+    for warning in text.warnings:  # of the document as a whole; a page's own were told with the page
+        ctx.say("{warning}", warning=warning)
     _refuse_empty(text)
     name = f"{step_folder(ctx.run_id, ctx.step_name)}/{ctx.attempt}.json"
     file = save_file(name, text.model_dump_json().encode(), media_type="application/json")

@@ -51,7 +51,7 @@ def test_a_text_with_nul_and_broken_utf8_is_analysed_with_a_warning(stack: Stack
     values = [event["data"]["value"] for event in log if event["type"] == "item.committed"]
     assert any(value["kind"] == "amount" for value in values)
     said = [event["data"]["params"] for event in log if event["type"] == "message"]
-    assert any(params.get("level") == "warning" for params in said), (
+    assert any("warning" in params for params in said), (
         "nobody was told that characters were replaced"
     )
 
