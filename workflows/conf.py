@@ -36,6 +36,7 @@ class WorkflowSettings(BaseModel):
     frames_max_entries: int = Field(10_000, ge=100, description="ephemeral frames that a shard keeps, about")
     undo_attempts: int = Field(5, ge=1, description="tries of one compensation in a round")
     inline_output_bytes: int = Field(262_144, ge=1_024, description="largest output kept in the step's row")
+    reason_max_chars: int = Field(1_000, ge=1, description="longest reason of an operator's action")
     page_size: int = Field(50, ge=1, description="rows of a list answer")
     page_size_max: int = Field(200, ge=1, description="most rows that a caller may ask for")
     item_max_bytes: int = Field(

@@ -9,9 +9,11 @@ from django.db import transaction
 from outbox.append import Message
 from outbox.clock import CLOCK, Clock
 from workflows import events
+from workflows.conf import conf
 from workflows.dispatch import send_on_commit
 from workflows.engine.plan import Plan
-from workflows.errors import InvalidTransition
+from workflows.engine.storable import storable
+from workflows.errors import InvalidInput, InvalidTransition
 from workflows.models import AuditEntry, Run, Step
 from workflows.services.advance import chain_from, first_alarm
 from workflows.services.journal import record
@@ -22,8 +24,9 @@ from workflows.states import RunState, StepState
 def retry(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> Run:
     """Let a failed run go on from its failed steps, with as many attempts again; what is done stays done.
 
-    Raises InvalidTransition unless the run has failed, Run.DoesNotExist.
+    Raises InvalidTransition unless the run has failed, InvalidInput for a reason too long, Run.DoesNotExist.
     """
+    _refuse_long(reason)
     with transaction.atomic(durable=True):
         run = Run.objects.locked(run_id)
         steps = Step.objects.locked(run_id)
@@ -46,8 +49,10 @@ def retry(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> 
 def compensate(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> Run:
     """Undo the completed steps, newest first; after `compensation_failed`, go on with the undo that failed.
 
-    Raises InvalidTransition when the run is at work or has nothing to undo, Run.DoesNotExist.
+    Raises InvalidTransition when the run is at work or has nothing to undo, InvalidInput for a reason too long,
+    Run.DoesNotExist.
     """
+    _refuse_long(reason)
     with transaction.atomic(durable=True):
         run = Run.objects.locked(run_id)
         steps = Step.objects.locked(run_id)
@@ -81,7 +86,15 @@ def _allow(run: Run, steps: list[Step], action: str) -> None:
         )
 
 
+def _refuse_long(reason: str) -> None:
+    limit = conf().reason_max_chars
+    if len(reason) > limit:
+        detail = f"a reason has at most {limit} characters, this one has {len(reason)}"
+        raise InvalidInput(detail, errors=[("/reason", "too_long", detail)])
+
+
 def _audit(run: Run, action: str, *, by: User, reason: str, before: str, now: datetime) -> Message:
+    reason = storable(reason)
     AuditEntry.objects.create(
         run=run, actor=by, action=action, reason=reason, before=before, after=run.state, created_at=now
     )

@@ -114,6 +114,14 @@ def test_an_operator_retries_with_a_reason(client, operator, run):
     assert AuditEntry.objects.get().reason == "mended"
 
 
+def test_a_reason_too_long_for_the_log_is_refused_with_its_limit(client, operator, run):
+    client.force_login(operator)
+    answer = client.post(url("run-retry", run), {"reason": "x" * 2_000}, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "/reason"
+    assert Run.objects.get().state == "failed"
+
+
 def test_a_verb_that_does_not_fit_is_a_conflict_that_tells_what_would(client, owner, operator):
     run = make_run(owner, state=RunState.COMPLETED, steps=(DONE, DONE, DONE))
     client.force_login(operator)

@@ -1,0 +1,174 @@
+"""The confirmation page and what follows it: one run or many, each chosen as it stood when the page was drawn."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from outbox.models import Stream
+from workflows.admin.acting import Preview, Verb
+from workflows.admin.conf import conf
+from workflows.admin.payloads import PERMISSION
+from workflows.admin.reading import runs_to_act_on
+from workflows.conf import conf as engine_conf
+from workflows.errors import InvalidTransition
+from workflows.models import Run
+from workflows.selectors import runs_visible_to
+from workflows.services import allowed_actions
+
+MOVED_ON = "it has moved on since you looked at it; look at it again"
+NOT_NOW = "its state does not allow this now"
+
+
+class ReasonForm(forms.Form):
+    """Why. It goes into the audit trail and into the run's log."""
+
+    reason = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="Kept in the audit trail beside your name.",
+    )
+
+    def clean_reason(self) -> str:
+        reason, limit = str(self.cleaned_data["reason"]), engine_conf().reason_max_chars
+        if len(reason) > limit:
+            raise forms.ValidationError(
+                f"A reason has at most {limit} characters; this one has {len(reason)}."
+            )
+        return reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A run on the confirmation page. preview: None when the verb does not fit its state.
+
+    token: the run as it stood when it was shown, `<id>:<last seq of its log>`.
+    """
+
+    run: Run
+    token: str
+    preview: Preview | None
+
+
+def choices(verb: Verb, runs: Iterable[Run], *, can_view: bool) -> list[Choice]:
+    """runs: as `runs_to_act_on` reads them."""
+    chosen = list(runs)
+    heads = dict(Stream.objects.filter(key__in=[run.pk for run in chosen]).values_list("key", "head"))
+    found = []
+    for run in chosen:
+        steps = list(run.steps.all())
+        fits = verb.name in allowed_actions(run, steps)
+        preview = verb.preview(run, steps, can_view=can_view) if fits else None
+        found.append(Choice(run=run, token=f"{run.pk}:{heads[run.pk]}", preview=preview))
+    return found
+
+
+def confirmation(
+    request: HttpRequest,
+    verb: Verb,
+    *,
+    run_ids: Iterable[UUID],
+    context: dict[str, Any],
+    filters: str | None,
+    form: ReasonForm | None = None,
+) -> HttpResponse:
+    """What will happen, and the button that does it. filters: of the list it came from; None for a run's own page."""
+    runs = runs_to_act_on(request.user, run_ids)
+    found = choices(verb, runs, can_view=request.user.has_perm(PERMISSION))
+    ready = [choice for choice in found if choice.preview is not None]
+    back = _back([choice.run.pk for choice in found], filters)
+    if not ready:
+        _tell_refused(request, verb, [(choice.run.title, NOT_NOW) for choice in found])
+        return redirect(back)
+    context = {
+        **context,
+        "title": f"{verb.label}: {ready[0].run.title}"
+        if len(found) == 1
+        else f"{verb.label} {len(ready)} runs",
+        "verb": verb,
+        "is_single": len(found) == 1,
+        "ready": ready,
+        "left_out": [choice for choice in found if choice.preview is None],
+        "form": form or ReasonForm(),
+        "filters": filters,
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/workflows/run/confirm.html", context)
+
+
+def act(request: HttpRequest, verb: Verb, *, context: dict[str, Any]) -> HttpResponse:
+    """Do what the confirmation page showed, run by run, and say of each that was refused why."""
+    tokens, filters = request.POST.getlist("run"), request.POST.get("filters")
+    chosen = dict(parsed for token in tokens[: conf().admin_bulk_max] if (parsed := _parse(token)))
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return confirmation(request, verb, run_ids=chosen, context=context, filters=filters, form=form)
+    reason = form.cleaned_data["reason"]
+    titles = dict(runs_visible_to(request.user).filter(pk__in=chosen).values_list("pk", "title"))
+    done, refused = [], []
+    for run_id in [run_id for run_id in chosen if run_id in titles]:
+        if why := _perform(request, verb, run_id, head=chosen[run_id], reason=reason):
+            refused.append((titles[run_id], why))
+        else:
+            done.append(titles[run_id])
+    _tell_done(request, verb, done)
+    _tell_refused(request, verb, refused)
+    return redirect(_back(list(chosen), filters))
+
+
+def _perform(request: HttpRequest, verb: Verb, run_id: UUID, *, head: int, reason: str) -> str:
+    """Empty when it was done, otherwise why not.
+
+    The verb guards itself under the run's lock; the head is compared so that nobody undoes more than he was shown.
+    """
+    if not Stream.objects.filter(key=run_id, head=head).exists():
+        return MOVED_ON
+    try:
+        verb.perform(run_id, by=request.user, reason=reason)
+    except InvalidTransition as error:
+        return str(error)
+    return ""
+
+
+def _tell_done(request: HttpRequest, verb: Verb, titles: list[str]) -> None:
+    if titles:
+        messages.success(request, f"{verb.done}: {_named(titles)}.")
+
+
+def _tell_refused(request: HttpRequest, verb: Verb, refused: list[tuple[str, str]]) -> None:
+    """refused: title and reason of each."""
+    for why in dict.fromkeys(why for _, why in refused):
+        titles = [title for title, reason in refused if reason == why]
+        messages.warning(request, f"{verb.label} was refused. {_named(titles)}: {why}.")
+
+
+def _named(titles: list[str]) -> str:
+    quoted = ", ".join(f"“{title}”" for title in titles)
+    return quoted if len(titles) == 1 else f"{_runs(len(titles))} ({quoted})"
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _parse(token: str) -> tuple[UUID, int] | None:
+    """A token that is not one of ours names no run."""
+    run_id, _, head = token.partition(":")
+    try:
+        return UUID(run_id), int(head)
+    except ValueError:
+        return None
+
+
+def _back(run_ids: list[UUID], filters: str | None) -> str:
+    if filters is None and len(run_ids) == 1:
+        return reverse("admin:workflows_run_change", args=run_ids)
+    address = reverse("admin:workflows_run_changelist")
+    return f"{address}?{filters}" if filters else address
