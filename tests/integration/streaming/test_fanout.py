@@ -46,12 +46,15 @@ class Heard:
 
 
 @asynccontextmanager
-async def fanning_out(layer: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(FanOut(layer).run())
+async def fanning_out(layer: Any, *, places: dict[str, str] | None = None) -> AsyncIterator[None]:
+    fan_out = FanOut(layer)
+    fan_out._places = places or {}
+    task = asyncio.create_task(fan_out.run())
     try:
         yield
         assert not task.done()
     finally:
+        fan_out.stop()
         task.cancel()
         await asyncio.wait([task])
 
@@ -180,15 +183,21 @@ async def test_a_redis_that_went_away_is_waited_for(tmp_path, settings, monkeypa
 async def test_a_place_ahead_of_redis_clock_is_given_up(redis_client):
     """Another Redis took over, and its clock is behind: waiting at the old place would hear nothing for long."""
     publish(redis_client, 1, 1)
+    in_an_hour = f"{int(time.time() + 3_600) * 1_000}-0"
     layer = Heard()
-    fan_out = FanOut(layer)
-    fan_out._places = dict.fromkeys(fan_out._firehoses, f"{int(time.time() + 3_600) * 1_000}-0")
-    task = asyncio.create_task(fan_out.run())
-    try:
+    async with fanning_out(layer, places={wire.firehose(wire.shard_of(RUN)): in_an_hour}):
         assert await layer.seqs(up_to=1) == [1]
-    finally:
+
+
+async def test_it_can_be_stopped_at_any_moment(redis_client):
+    for delay in range(60):
+        fan_out = FanOut(Heard())
+        task = asyncio.create_task(fan_out.run())
+        await asyncio.wait([task], timeout=delay / 20_000)
+        fan_out.stop()
         task.cancel()
-        await asyncio.wait([task])
+        async with asyncio.timeout(10):
+            await asyncio.wait([task])
 
 
 def test_the_command_ends_in_order_at_sigterm(redis_server, tmp_path):

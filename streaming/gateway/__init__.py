@@ -1,0 +1,19 @@
+"""From Redis to the client: following a run's log, and the framings of it."""
+
+from streaming.gateway.access import Access, PooledAccess, Seen
+from streaming.gateway.drain import DRAIN
+from streaming.gateway.errors import Refused
+from streaming.gateway.http import events_response
+from streaming.gateway.log import events_page
+from streaming.gateway.websocket import RunSocket
+
+__all__ = [
+    "DRAIN",
+    "Access",
+    "PooledAccess",
+    "Refused",
+    "RunSocket",
+    "Seen",
+    "events_page",
+    "events_response",
+]

@@ -1,0 +1,45 @@
+"""Who may follow what. The gateway asks; whoever knows runs answers, and is handed in from above."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from outbox.models import Audience
+from streaming.gateway.reads import read
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A principal may see a run, and of its events those of `audience` and the wider ones."""
+
+    audience: Audience
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        return Audience.seen_by(self.audience)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every event is visible, so that numbers without a jump may be relied on."""
+        return len(self.allowed) == len(Audience)
+
+
+class Access(Protocol):
+    """Asked when a run is opened and again at every heartbeat: rights that ended must end the stream.
+
+    principal: whatever the transport was given (for sockets `scope["user"]`); read anew what may have changed.
+    """
+
+    async def look(self, principal: Any, run_id: UUID) -> Seen | None:
+        """What `principal` may see of the run; None when nothing, or when there is no such run."""
+
+
+class PooledAccess:
+    """An Access made of a plain function that reads the database: it runs on the gateway's own threads."""
+
+    def __init__(self, look: Callable[[Any, UUID], Seen | None]) -> None:
+        self._look = look
+
+    async def look(self, principal: Any, run_id: UUID) -> Seen | None:
+        return await read(self._look, principal, run_id)

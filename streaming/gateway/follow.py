@@ -1,0 +1,233 @@
+"""The one ordered reader of a run's log. Sockets, server-sent events and NDJSON are framings of it.
+
+It joins the live feed first, then reads the log from the cursor, then goes live. What came with hints is passed on
+when it continues the log; a hole, an overflow or a heartbeat whose head is ahead sends it back to the database.
+So a lost hint costs time, and never an event.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from outbox import wire
+from streaming.conf import conf
+from streaming.gateway.access import Access, Seen
+from streaming.gateway.drain import DRAIN, return_ms
+from streaming.gateway.errors import misfit, not_found
+from streaming.gateway.feed import RunFeed
+from streaming.gateway.feeds import feeds
+from streaming.gateway.followed import (
+    LAST,
+    Bye,
+    CaughtUp,
+    Denied,
+    End,
+    Event,
+    Followed,
+    Frame,
+    Gap,
+    Head,
+    Opened,
+    Reset,
+)
+from streaming.gateway.log import Tip, read_last_visible, read_tip
+from streaming.gateway.mailbox import Mailbox
+from streaming.gateway.order import Order
+from streaming.gateway.reads import read
+from streaming.hints import LogEvent
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0  # after the database could not be read
+TURN_ITEMS = 64  # given out between two looks at the clock
+# An event that may have ended the run's round. What else holds these bytes costs a look at the tip.
+MAY_END = b'"type":"run.'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A run that somebody may follow, and from where. It holds nothing open."""
+
+    run: UUID
+    principal: Any
+    access: Access
+    seen: Seen
+    tip: Tip
+    after: int
+    head: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be told: the round has ended at the cursor or before it."""
+        return self.tip.state is not None and self.after >= self.tip.seq
+
+
+async def open_run(run: UUID, *, principal: Any, access: Access, cursors: Sequence[str] = ()) -> Opening:
+    """Look whether `principal` may follow `run`, and from where: after the largest of `cursors`, else from the start.
+
+    Raises Refused when a cursor is none, and when the run is absent or not theirs.
+    """
+    seen = await access.look(principal, run)
+    tip = await read(read_tip, run) if seen is not None else None
+    if seen is None or tip is None:
+        raise not_found()
+    try:
+        after = max((wire.parse_cursor(text, epoch=tip.epoch) for text in cursors), default=0)
+    except ValueError as error:
+        raise misfit(str(error)) from error
+    # Hidden events are nothing that this reader could be missing.
+    head = tip.seq if seen.is_full else max(after, await read(read_last_visible, run, seen.allowed))
+    return Opening(run=run, principal=principal, access=access, seen=seen, tip=tip, after=after, head=head)
+
+
+async def follow(opening: Opening, *, max_age_seconds: float | None = None) -> AsyncGenerator[Followed, None]:
+    """Everything from the cursor on, in order, without gap or double. Ends after Reset, Denied or Bye only.
+
+    Close it when done (`contextlib.aclosing`): it is a member of the run's feed. max_age_seconds: after it, Bye.
+    """
+    run, tip = opening.run, opening.tip
+    with (
+        feeds().following(run, epoch=tip.epoch, head=tip.seq) as (feed, mailbox),
+        DRAIN.listening(mailbox.wake),
+    ):
+        yield Opened(run, opening.after, opening.head, tip.epoch, opening.seen.is_full)
+        if opening.after > tip.seq:
+            yield Reset(tip.seq, tip.epoch)
+            return
+        await feed.ready()
+        follower = _Follower(opening, feed, mailbox, max_age_seconds=max_age_seconds)
+        while True:
+            for item in await follower.turn():
+                yield item
+                if isinstance(item, LAST):
+                    return
+
+
+class _Follower:
+    """The state of one follow()."""
+
+    def __init__(
+        self, opening: Opening, feed: RunFeed, mailbox: Mailbox, *, max_age_seconds: float | None
+    ) -> None:
+        self._opening, self._feed, self._mailbox = opening, feed, mailbox
+        self._now = asyncio.get_running_loop().time
+        self._order = Order(opening.after)
+        self._seen = opening.seen
+        self._shown = opening.head if not opening.seen.is_full else opening.after
+        self._since = mailbox.heard_at  # a read that started later shows all that was heard or given out
+        self._ready: deque[Followed] = deque()
+        self._is_caught_up = self._is_beat_due = False
+        self._must_verify = (
+            True  # the tip decides whether the log is closed, and whether it is still the same
+        )
+        self._ended_at: int | None = None
+        self._beat_at = self._now() + conf().heartbeat_seconds
+        self._expires_at = self._now() + max_age_seconds if max_age_seconds is not None else None
+
+    async def turn(self) -> list[Followed]:
+        """What comes next, at most TURN_ITEMS; empty when nothing did for a while."""
+        try:
+            return await self._turn()
+        except DatabaseError as error:
+            logger.warning(
+                "log not readable", extra={"run": self._opening.run, "error": type(error).__name__}
+            )
+            await asyncio.sleep(RETRY_SECONDS)
+            return []
+
+    async def _turn(self) -> list[Followed]:
+        if DRAIN.has_begun or (self._expires_at is not None and self._now() >= self._expires_at):
+            return [Bye(return_ms())]
+        if self._now() >= self._beat_at and not await self._beat():
+            return [Denied()]
+        if self._ready:
+            return [self._ready.popleft() for _ in range(min(TURN_ITEMS, len(self._ready)))]
+        self._empty_mailbox()
+        if self._ready:
+            return []
+        if self._order.is_behind:
+            await self._refill()
+            return []
+        return await self._at_head()
+
+    def _empty_mailbox(self) -> None:
+        events, heard = self._mailbox.take()
+        self._order.hear(heard)
+        self._since = max(self._since, self._mailbox.heard_at)
+        if self._mailbox.is_epoch_over:
+            self._mailbox.is_epoch_over, self._must_verify = False, True
+        self._give(self._order.take(events))
+
+    async def _refill(self) -> None:
+        before = self._order.seen
+        answer = await self._feed.page(after=before, since=self._since)
+        self._since = max(self._since, answer.done_at)
+        fresh = self._order.fill(answer.value.events, is_end=answer.value.is_last)
+        if fresh and fresh[0].seq > before + 1:
+            self._ready.append(Gap(before, fresh[0].seq))
+        self._give(fresh)
+
+    def _give(self, events: Sequence[LogEvent]) -> None:
+        for event in events:
+            if MAY_END in event.body:
+                self._must_verify = True
+            if event.audience in self._seen.allowed:
+                self._shown = event.seq
+                self._ready.append(Event(event.seq, event.body))
+
+    async def _at_head(self) -> list[Followed]:
+        """Nothing is missing that we know of."""
+        items: list[Followed] = []
+        if not self._is_caught_up:
+            self._is_caught_up = True
+            items.append(CaughtUp(self._order.seen))
+        if self._must_verify:
+            items += await self._verify()
+        if self._order.is_behind:
+            return items
+        if self._is_beat_due:
+            self._is_beat_due = False
+            seq = self._order.seen if self._seen.is_full else self._shown
+            items.append(Head(seq, self._opening.tip.epoch))
+        allowed = self._seen.allowed
+        items += [Frame(frame.body) for frame in self._mailbox.take_frames() if frame.audience in allowed]
+        if not items:
+            await self._mailbox.wait(seconds=self._patience())
+        return items
+
+    def _patience(self) -> float:
+        next_at = self._beat_at if self._expires_at is None else min(self._beat_at, self._expires_at)
+        return max(0.0, next_at - self._now())
+
+    async def _beat(self) -> bool:
+        """Look at rights and head again. False when the rights are gone."""
+        every = conf().heartbeat_seconds
+        seen = await self._opening.access.look(self._opening.principal, self._opening.run)
+        if seen is None:
+            return False
+        self._seen = seen
+        # A few seconds old will do: followers of one run share the query. What it tells is judged at the head.
+        await self._feed.tip(since=self._now() - every / 3)
+        self._beat_at = self._now() + every
+        self._is_beat_due = self._must_verify = True
+        return True
+
+    async def _verify(self) -> list[Followed]:
+        """Compare what was given out with a tip that is newer."""
+        tip = (await self._feed.tip(since=self._since)).value
+        self._must_verify = False
+        if tip is None:
+            return [Denied()]
+        if tip.epoch != self._opening.tip.epoch or tip.seq < self._order.seen:
+            return [Reset(tip.seq, tip.epoch)]
+        self._order.hear(tip.seq)
+        if tip.state is None or tip.seq > self._order.seen or tip.seq == self._ended_at:
+            return []
+        self._ended_at = tip.seq
+        return [End(tip.seq, tip.state)]

@@ -1,0 +1,75 @@
+"""`GET /api/v1/runs/{id}/events`: one address, three formats of the same log."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from outbox import wire
+from outbox.models import Stream
+from streaming.conf import conf
+from streaming.gateway import ndjson, sse
+from streaming.gateway.access import Access
+from streaming.gateway.errors import Refused, misfit, not_found
+from streaming.gateway.follow import Opening, open_run
+from streaming.gateway.log import events_page
+from streaming.gateway.reads import read
+
+JSON = "application/json"
+FORMATS = {"json": JSON, "sse": sse.CONTENT_TYPE, "ndjson": ndjson.CONTENT_TYPE}
+
+
+async def events_response(
+    request: HttpRequest, *, run_id: UUID, principal: Any, access: Access
+) -> HttpResponseBase:
+    """The log of a run as JSON page, server-sent events or NDJSON, by `Accept` or `?format=`.
+
+    Query: after (cursor; the `Last-Event-ID` header counts too, the larger wins), limit (JSON), follow=1 (NDJSON).
+    Raises Refused (not-found, validation-error, not-acceptable): the caller words it as problem+json.
+    """
+    content_type = _negotiate(request)
+    limit = _limit(request.GET.get("limit"))
+    given = (request.GET.get("after"), request.headers.get("Last-Event-ID"))
+    cursors = [cursor for cursor in given if cursor]
+    opening = await open_run(run_id, principal=principal, access=access, cursors=cursors)
+    if content_type == sse.CONTENT_TYPE:
+        return sse.sse_response(opening)
+    if content_type == ndjson.CONTENT_TYPE:
+        return ndjson.ndjson_response(opening, follows=_is_on(request.GET.get("follow")))
+    return await _json_response(opening, limit=limit)
+
+
+async def _json_response(opening: Opening, *, limit: int) -> HttpResponse:
+    try:
+        page = await read(
+            events_page, opening.run, after=opening.after, limit=limit, audience=opening.seen.audience
+        )
+    except Stream.DoesNotExist as error:
+        raise not_found() from error
+    return HttpResponse(wire.encode(page), content_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+def _negotiate(request: HttpRequest) -> str:
+    if name := request.GET.get("format"):
+        if name not in FORMATS:
+            raise misfit(f"format is one of {', '.join(FORMATS)}, not {name[:40]!r}")
+        return FORMATS[name]
+    preferred = request.get_preferred_type(list(FORMATS.values()))
+    if preferred is None:
+        raise Refused("not-acceptable", 406, f"The log is served as {', '.join(FORMATS.values())}.")
+    return str(preferred)
+
+
+def _limit(text: str | None) -> int:
+    limits = conf()
+    if text is None:
+        return limits.events_page_size
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= limits.events_page_size_max):
+        raise misfit(f"limit is a whole number from 1 to {limits.events_page_size_max}")
+    return int(text)
+
+
+def _is_on(text: str | None) -> bool:
+    if text not in (None, "0", "1", "true", "false"):
+        raise misfit("follow is 1 or 0")
+    return text in ("1", "true")

@@ -1,0 +1,65 @@
+"""Newline-delimited JSON: one envelope a line, for curl, pipelines and server clients.
+
+A line counts with its newline only, and the log is complete only with the last line
+`{"type":"end","last_seq":N,"state":"…"}`: whatever was cut can be told, and taken up again with `after`.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
+
+from django.http import HttpResponseBase, StreamingHttpResponse
+
+from outbox import wire
+from streaming.conf import conf
+from streaming.gateway.errors import not_found
+from streaming.gateway.follow import Opening, follow
+from streaming.gateway.followed import CaughtUp, Denied, End, Event, Followed, Frame, Opened, control
+from streaming.gateway.log import read_page
+from streaming.gateway.reads import read, release_request_connection
+from streaming.gateway.sse import STREAM_HEADERS
+
+CONTENT_TYPE = "application/x-ndjson"
+
+
+def ndjson_response(opening: Opening, *, follows: bool) -> HttpResponseBase:
+    """The log from the cursor. follows: go on, with heartbeat lines, until the round ends; else stop at the head."""
+    lines = _followed(opening) if follows else _present(opening)
+    return StreamingHttpResponse(lines, content_type=CONTENT_TYPE, headers=STREAM_HEADERS)
+
+
+async def _followed(opening: Opening) -> AsyncIterator[bytes]:
+    await release_request_connection()
+    async with aclosing(follow(opening)) as items:
+        async for item in items:
+            yield line(item)
+            if isinstance(item, End):
+                return
+
+
+async def _present(opening: Opening) -> AsyncIterator[bytes]:
+    """Up to the head that the opening saw. `state` of the last line is null while the run goes on."""
+    await release_request_connection()
+    head, seen, allowed = opening.tip.seq, opening.after, opening.seen.allowed
+    while seen < head:
+        limit = min(conf().follow_page_events, head - seen)
+        page = await read(partial(read_page, opening.run, after=seen, limit=limit))
+        fresh = [event for event in page.events if event.seq <= head]
+        if not fresh:
+            break
+        seen = fresh[-1].seq
+        yield b"".join(b"%b\n" % event.body for event in fresh if event.audience in allowed)
+    yield wire.encode({"type": "end", "last_seq": head, "state": opening.tip.state}) + b"\n"
+
+
+def line(item: Followed) -> bytes:
+    """One line. A tail that is silent is alive all the same: a heartbeat is a line too."""
+    match item:
+        case Event(body=body) | Frame(body=body):
+            return b"%b\n" % body
+        case Opened() | CaughtUp():
+            return b""
+        case Denied():
+            return wire.encode({"type": "error", "problem": not_found().problem()}) + b"\n"
+        case _:
+            return wire.encode(control(item)) + b"\n"
