@@ -51,9 +51,7 @@ def test_a_text_with_nul_and_broken_utf8_is_analysed_with_a_warning(stack: Stack
     values = [event["data"]["value"] for event in log if event["type"] == "item.committed"]
     assert any(value["kind"] == "amount" for value in values)
     said = [event["data"]["params"] for event in log if event["type"] == "message"]
-    assert any("warning" in params for params in said), (
-        "nobody was told that characters were replaced"
-    )
+    assert any("warning" in params for params in said), "nobody was told that characters were replaced"
 
 
 def test_a_blank_page_ends_as_a_failed_run_with_a_sentence_and_an_operator_may_retry_it(stack: Stack) -> None:
