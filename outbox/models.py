@@ -27,9 +27,15 @@ class Audience(models.TextChoices):
 
 class StreamQuerySet(models.QuerySet["Stream"]):
     def to_do(self, *, now: datetime) -> "StreamQuerySet":
-        """The relay's to-do list: dirty streams that are not waiting after a failure, healthy ones first."""
+        """The relay's to-do list: dirty streams that are not waiting after a failure.
+
+        Healthy ones first, and of those the ones with the least to publish: after an outage a live run does not
+        wait behind the backlog of others.
+        """
         ready = Q(retry_at__isnull=True) | Q(retry_at__lte=now)
-        return self.filter(ready, dirty=True).order_by(F("retry_at").asc(nulls_first=True))
+        return self.filter(ready, dirty=True).order_by(
+            F("retry_at").asc(nulls_first=True), F("head") - F("published")
+        )
 
 
 class Stream(models.Model):

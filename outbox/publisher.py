@@ -18,6 +18,8 @@ from outbox.conf import conf
 # KEYS: run stream, firehose. ARGV: run, epoch, base (last published as the database knows it), first seq,
 # run stream length, firehose length, ttl in seconds (0: none), then audience and envelope of each entry.
 # An answer {1, last} means appended up to `last`; {0, last} means a gap: the stream ends at `last`, rewind to it.
+# The firehose comes first: were the second XADD refused, a retry would skip what the run's stream has. Only a batch
+# that reaches the stream's end knows whether the stream may expire; a late copy of an older one does not.
 # A missing key starts at `base`: nothing is seeded again, since readers below it use the database.
 APPEND = """
 local last = tonumber(ARGV[3])
@@ -35,20 +37,31 @@ if seq > last + 1 then
 end
 for i = 8, #ARGV, 2 do
   if seq > last then
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], string.format('%d-0', seq), 'aud', ARGV[i], 'e', ARGV[i + 1])
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], '*',
       'run', ARGV[1], 'seq', string.format('%d', seq), 'epoch', ARGV[2], 'aud', ARGV[i], 'e', ARGV[i + 1])
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], string.format('%d-0', seq), 'aud', ARGV[i], 'e', ARGV[i + 1])
     last = seq
   end
   seq = seq + 1
 end
-if tonumber(ARGV[7]) > 0 then
-  redis.call('EXPIRE', KEYS[1], ARGV[7])
-else
-  redis.call('PERSIST', KEYS[1])
+if seq == last + 1 then
+  if tonumber(ARGV[7]) > 0 then
+    redis.call('EXPIRE', KEYS[1], ARGV[7])
+  else
+    redis.call('PERSIST', KEYS[1])
+  end
 end
 return {1, last}
 """
+
+
+AWAY = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.NoScriptError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +134,9 @@ class RedisPublisher:
 
     @staticmethod
     def _answer(answer: object) -> Appended | Gap | redis.RedisError:
-        if isinstance(answer, redis.ConnectionError | redis.TimeoutError):
-            raise answer
+        if isinstance(answer, AWAY) or (isinstance(answer, redis.ResponseError) and "MISCONF" in str(answer)):
+            # The server's state, not this stream's fault: nobody backs off alone for it.
+            raise redis.ConnectionError(f"Redis takes nothing now: {answer}")
         if isinstance(answer, redis.RedisError):
             return answer
         assert isinstance(answer, list)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import redis
 from django.db.models import BooleanField, Case, F, Value, When
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Least
 
 from outbox import wire
 from outbox.clock import Clock
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # Batches travel to Redis in pipelines of about this size, so that a backlog does not become one huge request.
 PIPELINE_BYTES = 1_000_000
+
+MAX_FAILURES = 1_000  # counted so far; the wait has reached its cap long before
 
 
 class Publisher(Protocol):
@@ -55,7 +57,10 @@ def relay_pass(publisher: Publisher, *, clock: Clock) -> Passed:
 
 
 def _batch(stream: Stream) -> tuple[Stream, Batch]:
-    entries = stream.entries.filter(seq__gt=stream.published).order_by("seq")[: conf().relay_batch_size]
+    # Not past the head as it was read: whether that one ended a round is known, of a later one it is not.
+    entries = stream.entries.filter(seq__gt=stream.published, seq__lte=stream.head).order_by("seq")[
+        : conf().relay_batch_size
+    ]
     encoded = [(entry.audience, wire.encode(wire.envelope(entry))) for entry in entries]
     reaches_head = stream.published + len(encoded) == stream.head
     return stream, Batch(
@@ -127,7 +132,7 @@ def _back_off(stream: Stream, error: redis.RedisError, *, clock: Clock) -> None:
         },
     )
     Stream.objects.filter(key=stream.key).update(
-        failures=F("failures") + 1, retry_at=clock.now() + timedelta(seconds=wait)
+        failures=Least(F("failures") + 1, MAX_FAILURES), retry_at=clock.now() + timedelta(seconds=wait)
     )
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import redis
 from celery import shared_task
 from celery.signals import worker_shutting_down
-from django.db import close_old_connections
+from django.db import DatabaseError
 
 from outbox import wire
 from outbox.clock import CLOCK
 from outbox.conf import conf
+from outbox.connections import drop_broken
 from outbox.publisher import RedisPublisher
 from outbox.redis import client
 from outbox.relay import drain
@@ -43,13 +44,13 @@ def linger(*, seconds: float) -> None:
     publisher = RedisPublisher(connection)
     end = time.monotonic() + seconds
     while True:
-        close_old_connections()
+        drop_broken()
         try:
             drain(publisher, clock=CLOCK)
             if _stopping.is_set() or time.monotonic() >= end:
                 return
             connection.blpop([wire.wake(shard) for shard in range(wire.SHARD_COUNT)], timeout=POLL_SECONDS)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            logger.warning("Redis is away; entries wait", extra={"error": type(error).__name__})
+        except (redis.ConnectionError, redis.TimeoutError, DatabaseError) as error:
+            logger.warning("Redis or database away; entries wait", extra={"error": type(error).__name__})
             if _stopping.wait(POLL_SECONDS) or time.monotonic() >= end:
                 return

@@ -13,6 +13,17 @@ from config.redis_server import running_redis
 from outbox.nudge import breaker
 from tests.settings import REDIS_PORT
 
+# Quick ones first; the browser's last, since its driver keeps an event loop in the main thread to the end.
+LADDER = ("unit", "integration", "", "acceptance", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rung(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LADDER.index(folder if folder in LADDER else "")
+
+    items.sort(key=rung)
+
 
 class FakeClock:
     """Stands still until it is turned."""

@@ -10,7 +10,7 @@ RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4
 # Rooms of a package from the bottom up; a room may import rooms on lower lines, and itself.
 ROOMS = {
     "outbox": [
-        {"apps", "clock", "conf", "failpoints", "wire"},
+        {"apps", "clock", "conf", "connections", "failpoints", "wire"},
         {"models", "redis"},
         {"nudge", "publisher"},
         {"append", "frames", "relay"},

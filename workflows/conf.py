@@ -34,6 +34,9 @@ class WorkflowSettings(BaseModel):
         5.0, gt=0, description="how often words of a model count as activity"
     )
     frames_max_entries: int = Field(10_000, ge=100, description="ephemeral frames that a shard keeps, about")
+    retry_after_max_seconds: float = Field(
+        86_400.0, gt=0, description="longest wait that another side may ask for"
+    )
     undo_attempts: int = Field(5, ge=1, description="tries of one compensation in a round")
     inline_output_bytes: int = Field(262_144, ge=1_024, description="largest output kept in the step's row")
     reason_max_chars: int = Field(1_000, ge=1, description="longest reason of an operator's action")
@@ -42,8 +45,11 @@ class WorkflowSettings(BaseModel):
     item_max_bytes: int = Field(
         28_000, ge=100, description="largest item, as JSON: its event carries it whole"
     )
-    rejected_raw_max_chars: int = Field(
-        4_000, ge=0, description="text kept of a rejected piece of model output"
+    rejected_raw_max_bytes: int = Field(
+        2_000, ge=0, le=4_000, description="kept of a rejected piece of model output"
+    )
+    rejected_reason_max_chars: int = Field(
+        300, ge=20, le=1_000, description="why it was rejected is cut here"
     )
     error_detail_max_chars: int = Field(2_000, ge=100, description="an error's sentence is cut here")
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from outbox.clock import CLOCK
+from outbox.connections import give_back
 from streaming.llm import get_model
 from workflows import holder
 from workflows.conf import conf
@@ -14,13 +15,16 @@ from workflows.engine.outcomes import Failed, Fenced
 from workflows.errors import AttemptFailed, LeaseLost
 from workflows.execution import executor
 from workflows.execution.heartbeat import Heartbeat
-from workflows.services import leases, settling
+from workflows.services import leases
 from workflows.services.records import LeasedRecords
 from workflows.services.resend import send_opened
+from workflows.services.settling import settle_for_certain
 from workflows.services.sweep import sweep as sweep_due
 
 heartbeat = Heartbeat(
-    lambda held: leases.renew(held, clock=CLOCK), interval_seconds=lambda: conf().lease_heartbeat_seconds
+    lambda held: leases.renew(held, clock=CLOCK),
+    interval=lambda: conf().lease_heartbeat_seconds,
+    lease=lambda: conf().lease_seconds,
 )
 
 
@@ -31,13 +35,13 @@ def run_step(self: Any, step_id: str) -> None:
     if lease is None:
         self.request.chain = None
         return
+    give_back()  # a body may take hours: no connection waits, and dies, beside it
     with heartbeat.hold(lease) as lost:
         outcome = executor.run(lease, records=LeasedRecords(lease, clock=CLOCK), lost=lost, model=get_model)
-        if isinstance(outcome, Fenced):
-            self.request.chain = None
-            return
         try:
-            opened = settling.settle(lease, outcome, clock=CLOCK, roll=random.random())
+            if isinstance(outcome, Fenced):
+                raise LeaseLost
+            outcome, opened = settle_for_certain(lease, outcome, clock=CLOCK, roll=random.random())
         except LeaseLost:
             self.request.chain = None
             return

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import Q
@@ -18,9 +18,21 @@ def page_size(text: str | None) -> int:
     limits = conf()
     if text is None:
         return limits.page_size
-    if not text.isdigit() or not 1 <= int(text) <= limits.page_size_max:
-        raise ValidationError(f"limit is a whole number from 1 to {limits.page_size_max}")
+    return whole_number(text, name="limit", low=1, high=limits.page_size_max)
+
+
+def whole_number(text: str, *, name: str, low: int, high: int) -> int:
+    """The number that `text` writes in plain digits. Raises ValidationError when it is none from `low` to `high`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(high)) and low <= int(text) <= high):
+        raise ValidationError(f"{name} is a whole number from {low} to {high}")
     return int(text)
+
+
+def plain_text(text: str | None, *, name: str) -> str | None:
+    """A value to compare a column with. Raises ValidationError for what no database compares."""
+    if text is not None and "\x00" in text:
+        raise ValidationError(f"{name} holds a character that no name has")
+    return text
 
 
 def page_of_runs(runs: RunQuerySet, *, cursor: str | None, limit: int) -> tuple[list[Run], str | None]:
@@ -40,8 +52,11 @@ def _write(run: Run) -> str:
 def _read(cursor: str) -> tuple[datetime, UUID]:
     try:
         moment, _, run_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        return datetime.fromisoformat(moment), UUID(run_id)
-    except (ValueError, binascii.Error, UnicodeError) as error:
+        created_at = datetime.fromisoformat(moment)
+        if created_at.tzinfo is None:
+            raise ValueError("a cursor made here has a time zone")
+        return created_at.astimezone(UTC), UUID(run_id)
+    except (ValueError, OverflowError, binascii.Error, UnicodeError) as error:
         raise ValidationError(
             "this cursor was not made here: take `next` of the page before as it is"
         ) from error

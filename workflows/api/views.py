@@ -11,12 +11,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from workflows import selectors, services
-from workflows.api.pagination import page_of_runs, page_size
+from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_number
 from workflows.api.problems import problem
 from workflows.models import Run
 from workflows.states import RunState
 
 POLL_SECONDS = 5
+SEQ_MAX = 10**18 - 1  # below 64 bits, as `outbox.wire` reads cursors
 
 
 def _run(request: Request, run_id: UUID) -> Run:
@@ -31,7 +32,7 @@ class RunList(APIView):
             if state not in RunState.values:
                 raise ValidationError(f"state is one of {', '.join(RunState.values)}")
             runs = runs.filter(state=state)
-        if workflow := request.query_params.get("workflow"):
+        if workflow := plain_text(request.query_params.get("workflow"), name="workflow"):
             runs = runs.filter(workflow=workflow)
         limit = page_size(request.query_params.get("limit"))
         with selectors.consistent_read():
@@ -57,13 +58,11 @@ class RunDetail(APIView):
 class RunItems(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """Committed items in the order of their events. Query: step, after (a seq), limit."""
-        after = request.query_params.get("after", "0")
-        if not after.isdigit():
-            raise ValidationError("after is the seq of an item's event, a whole number from 0")
+        after = whole_number(request.query_params.get("after", "0"), name="after", low=0, high=SEQ_MAX)
         limit = page_size(request.query_params.get("limit"))
         run = _run(request, run_id)
-        step = request.query_params.get("step")
-        items = selectors.page_items(run, after=int(after), limit=limit, step=step)
+        step = plain_text(request.query_params.get("step"), name="step")
+        items = selectors.page_items(run, after=after, limit=limit, step=step)
         following = items[-1]["seq"] if len(items) == limit else None
         return Response({"items": items, "next": following})
 

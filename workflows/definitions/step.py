@@ -77,6 +77,10 @@ class Step(Generic[Output]):
             raise DefinitionError(
                 f"{handler.__name__}: a compensation is a plain function, write def, not async def"
             )
+        if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+            raise DefinitionError(
+                f"{handler.__name__}: a compensation yields nothing, it would never run: return"
+            )
         if len(inspect.signature(handler).parameters) != 2:
             raise DefinitionError(f"{handler.__name__}: a compensation takes (ctx, output)")
         if self.undo_handler is not None:

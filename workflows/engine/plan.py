@@ -53,9 +53,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Plan":
-        return cls(
-            on_failure=value["on_failure"], steps=tuple(PlannedStep(**step) for step in value["steps"])
-        )
+        """The plan of a row, also of one that a later release wrote: fields unknown here are left out."""
+        known = PlannedStep.__dataclass_fields__
+        steps = [{name: step[name] for name in known if name in step} for step in value["steps"]]
+        return cls(on_failure=value["on_failure"], steps=tuple(PlannedStep(**step) for step in steps))
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical plan, hex: tells whether two runs follow the same one."""

@@ -9,7 +9,7 @@ MAX_DOUBLINGS = 60  # 2.0 ** 1024 overflows a float; the cap wins long before
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """max_attempts: of this round, counted from the step's first attempt. base, cap: seconds, > 0."""
+    """max_attempts: of one round; a retry by hand begins another. base, cap: seconds, > 0."""
 
     max_attempts: int
     base: float
@@ -42,7 +42,10 @@ def backoff_seconds(attempts_made: int, *, base: float, cap: float, roll: float)
 
 
 def judge(failure: Failed, policy: RetryPolicy, *, attempts_made: int, roll: float) -> Verdict:
-    """Retry while the error may pass and the budget lasts; a wait asked for by the other side is a lower bound."""
+    """Retry while the error may pass and the budget lasts; a wait asked for by the other side is a lower bound.
+
+    attempts_made: attempts of this round, this one included.
+    """
     if not failure.error.retryable or attempts_made >= policy.max_attempts:
         return GiveUp(failure.error)
     wait = backoff_seconds(attempts_made, base=policy.base, cap=policy.cap, roll=roll)

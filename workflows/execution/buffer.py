@@ -3,18 +3,18 @@
 An item must not wait for the next one: if nothing follows within the interval, the process's flush thread commits.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 
-from django.db import close_old_connections, connections
-
+from outbox.connections import drop_broken, give_back
 from workflows.conf import conf
 from workflows.engine.items import Change
 
 
 class ItemBuffer:
-    """Changes of one attempt. `commit` writes a batch; what it raises reaches the handler at its next call."""
+    """Changes of one attempt. `commit` writes a batch; once it raised, so does every later call."""
 
     def __init__(
         self,
@@ -54,18 +54,21 @@ class ItemBuffer:
         """The flush thread's turn: an error is kept for the handler's next call."""
         with self._lock:
             if self._error is None:
-                try:
+                with contextlib.suppress(Exception):  # kept by the commit
                     self._commit_waiting()
-                except Exception as error:  # any: it belongs to the handler's thread, which raises it
-                    self._error = error
 
     def _commit_waiting(self) -> None:
         batch, self._waiting = self._waiting, []
-        if batch:
-            try:
-                self._commit(batch)
-            finally:
-                self._last_commit = time.monotonic()
+        if not batch:
+            return
+        try:
+            self._commit(batch)
+        except Exception as error:
+            # For good: the batch is gone, so no later flush may report that all is durable. A retry heals it.
+            self._error = error
+            raise
+        finally:
+            self._last_commit = time.monotonic()
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -92,7 +95,7 @@ class Flusher:
     def _work(self) -> None:
         while True:
             buffer = self._next()
-            close_old_connections()
+            drop_broken()
             buffer.flush_in_background()
 
     def _next(self) -> ItemBuffer:
@@ -101,7 +104,7 @@ class Flusher:
                 if not self._due:
                     # Kept for the next flush, which is 50 ms away while a step streams; given back after that.
                     if not self._condition.wait(conf().flush_idle_seconds):
-                        connections.close_all()
+                        give_back()
                         self._condition.wait_for(lambda: bool(self._due))
                     continue
                 buffer, at = min(self._due.items(), key=lambda pair: pair[1])

@@ -15,7 +15,7 @@ from workflows.conf import conf
 from workflows.definitions import Step, Workflow
 from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
 from workflows.engine.lease import Lease
-from workflows.engine.storable import storable
+from workflows.engine.storable import NotStorable, storable
 from workflows.errors import Fatal, LeaseLost
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generate import Generated, generate
@@ -149,7 +149,10 @@ class StepContext:
             raise Fatal(
                 f"The step {self.step_name} yields {wanted}, not {type(item).__name__}.", code="wrong-item"
             )
-        value = storable(item.model_dump(mode="json"))
+        try:
+            value = storable(item.model_dump(mode="json"))
+        except NotStorable as error:
+            raise Fatal(f"An item of {self.step_name} holds {error}.", code="not-storable") from None
         size, limit = len(wire.encode(value)), conf().item_max_bytes
         if size > limit:
             raise Fatal(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from outbox import wire
 from streaming.llm import Model
@@ -13,8 +14,8 @@ from workflows.conf import conf
 from workflows.definitions import Step, registry
 from workflows.engine.lease import Lease
 from workflows.engine.outcomes import ErrorInfo, Failed, Fenced, Outcome, Succeeded
-from workflows.engine.storable import storable
-from workflows.errors import Fatal, LeaseLost, StepError
+from workflows.engine.storable import NotStorable, storable
+from workflows.errors import Fatal, LeaseLost, RetryAfter, StepError
 from workflows.execution.buffer import Flusher, ItemBuffer
 from workflows.execution.context import StepContext
 from workflows.execution.ports import Records
@@ -90,7 +91,9 @@ def _dump(step: Step[Any], result: Any) -> Any:
         output = storable(step.output.dump_python(step.output.validate_python(result), mode="json"))
     except ValidationError as error:
         detail = f"The step {step.name} returned something else than it declares: {error.errors()[0]['msg']}."
-        raise Fatal(detail, code="wrong-output") from error
+        raise Fatal(detail, code="wrong-output") from None
+    except (NotStorable, PydanticSerializationError) as error:
+        raise Fatal(f"The output of {step.name} cannot be stored: {error}.", code="not-storable") from None
     size, limit = len(wire.encode(output)), conf().inline_output_bytes
     if size > limit:
         raise Fatal(
@@ -103,6 +106,7 @@ def _dump(step: Step[Any], result: Any) -> Any:
 
 def _failed(lease: Lease, error: Exception, usage: dict[str, int]) -> Failed:
     name = type(error).__qualname__
+    wait = error.seconds if isinstance(error, RetryAfter) else 0.0
     if isinstance(error, StepError):
         info = ErrorInfo(
             code=error.code, detail=_cut(error.detail), retryable=error.retryable, error_class=name
@@ -114,7 +118,7 @@ def _failed(lease: Lease, error: Exception, usage: dict[str, int]) -> Failed:
         detail = f"The step stopped with an unexpected error ({name})."
         info = ErrorInfo(code="unexpected-error", detail=detail, retryable=True, error_class=name)
         logger.exception("attempt failed unexpectedly", extra=_ids(lease))
-    return Failed(error=info, retry_after_seconds=getattr(error, "seconds", 0.0), usage=usage)
+    return Failed(error=info, retry_after_seconds=wait, usage=usage)
 
 
 def _cut(detail: str) -> str:

@@ -13,6 +13,7 @@ from streaming.llm import Finish, Model, ModelRefused, ModelUnavailable, Prompt
 from streaming.parsers import End, NdjsonParser, Parsed, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem
+from workflows.engine.storable import storable
 from workflows.errors import Fatal, Retryable, RetryAfter
 
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
@@ -100,8 +101,12 @@ def _validate(result: Result, items: type[ItemModel]) -> ItemModel | RejectedIte
 
 
 def _rejection(position: int, reason: str, raw: str, size: int) -> RejectedItem:
+    limits = conf()
     return RejectedItem(
-        position=position, reason=reason, raw=raw[: conf().rejected_raw_max_chars], raw_size=size
+        position=position,
+        reason=storable(reason)[: limits.rejected_reason_max_chars],
+        raw=storable(raw).encode()[: limits.rejected_raw_max_bytes].decode(errors="ignore"),
+        raw_size=size,
     )
 
 

@@ -30,8 +30,12 @@ class RunQuerySet(models.QuerySet["Run"]):
 
 class StepQuerySet(models.QuerySet["Step"]):
     def locked(self, run_id: UUID) -> "list[Step]":
-        """All steps of a run in order of position, locked. Call it with the run's lock held."""
-        return list(self.select_for_update(no_key=True).filter(run_id=run_id).order_by("position"))
+        """All steps of a run in order of position, locked. Call it with the run's lock held.
+
+        Outputs may be large and are rarely wanted: a deferred column is neither read nor written back.
+        """
+        steps = self.select_for_update(no_key=True).filter(run_id=run_id)
+        return list(steps.defer("output").order_by("position"))
 
     def fence(self, step_id: UUID, token: UUID, **values: Any) -> None:
         """Write `values` as the bearer of `token`; the UPDATE also locks the row to the commit.

@@ -38,7 +38,8 @@ class Step(ConcurrentTransitionMixin, models.Model):
     max_attempts = models.PositiveIntegerField()  # of this round: a retry by hand raises it
     undo_count = models.PositiveIntegerField(default=0)
     max_undo_attempts = models.PositiveIntegerField(default=0)
-    outcome_unknown = models.BooleanField(default=False)  # the last attempt vanished or ran out of time
+    # An attempt vanished or ran out of time: it may have had its effect, whatever a later one comes to but success.
+    outcome_unknown = models.BooleanField(default=False)
     items_count = models.PositiveIntegerField(default=0)  # index of the next item
     output = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
@@ -46,6 +47,9 @@ class Step(ConcurrentTransitionMixin, models.Model):
     # The alarm clock, the one column the sweeper reads: when to look at this step again whatever happens.
     # Null while nothing can happen to it (terminal, or predecessors unfinished).
     due_at = models.DateTimeField(null=True, blank=True)
+    retry_at = models.DateTimeField(
+        null=True, blank=True
+    )  # an undo backs off until then: the sweeper clears it
     dispatch_count = models.PositiveIntegerField(default=0)  # times sent and not taken: each wait doubles
     lease_token = models.UUIDField(
         null=True, blank=True, editable=False
@@ -123,7 +127,6 @@ class Step(ConcurrentTransitionMixin, models.Model):
     def reopen(self, *, attempts: int, due_at: datetime) -> None:
         """A new round by an operator: as many attempts again, the old ones stay counted."""
         self.finished_at = self.error = self.state_info = None
-        self.outcome_unknown = False
         self.max_attempts = self.attempt_count + attempts
         self.wait_for_worker(due_at)
 
@@ -132,21 +135,23 @@ class Step(ConcurrentTransitionMixin, models.Model):
         self.attempt_count += 1
         self.started_at = self.started_at or now
         self.state_info = self.progress = None
-        self.outcome_unknown = False
 
     @transition(field=state, source=StepState.RUNNING, target=StepState.COMPLETED)
     def complete(self, output: Any, *, now: datetime) -> None:
         self.output, self.finished_at, self.due_at, self.error = output, now, None, None
+        self.outcome_unknown = False
         self.take_back_lease()
 
     @transition(field=state, source=StepState.RUNNING, target=StepState.RETRYING)
     def retry_later(self, error: dict[str, Any], *, due_at: datetime, unknown: bool) -> None:
-        self.error, self.due_at, self.outcome_unknown = error, due_at, unknown
+        self.error, self.due_at = error, due_at
+        self.outcome_unknown = self.outcome_unknown or unknown
         self.take_back_lease()
 
     @transition(field=state, source=StepState.RUNNING, target=StepState.FAILED)
     def fail(self, error: dict[str, Any], *, now: datetime, unknown: bool) -> None:
-        self.error, self.finished_at, self.due_at, self.outcome_unknown = error, now, None, unknown
+        self.error, self.finished_at, self.due_at = error, now, None
+        self.outcome_unknown = self.outcome_unknown or unknown
         self.take_back_lease()
 
     @transition(field=state, source=StepState.PENDING, target=StepState.CANCELLED)
@@ -161,6 +166,7 @@ class Step(ConcurrentTransitionMixin, models.Model):
     def compensate(self, *, attempts: int, due_at: datetime) -> None:
         self.finished_at = self.state_info = self.progress = self.error = None
         self.max_undo_attempts = self.undo_count + attempts
+        self.retry_at = None
         self.wait_for_worker(due_at)
 
     @transition(field=state, source=StepState.COMPENSATING, target=StepState.COMPENSATED)
@@ -173,7 +179,12 @@ class Step(ConcurrentTransitionMixin, models.Model):
         self.error, self.finished_at, self.due_at = error, now, None
         self.take_back_lease()
 
-    def undo_later(self, error: dict[str, Any], *, due_at: datetime) -> None:
-        """Between two tries of an undo the state stays `compensating`, without a lease."""
-        self.error, self.due_at = error, due_at
+    def undo_later(self, error: dict[str, Any], *, retry_at: datetime) -> None:
+        """Between two tries of an undo the state stays `compensating`, without a lease, and not acquirable."""
+        self.error, self.due_at, self.retry_at = error, retry_at, retry_at
         self.take_back_lease()
+
+    def end_back_off(self, *, due_at: datetime) -> None:
+        """The undo may be tried again from now on."""
+        self.retry_at = None
+        self.wait_for_worker(due_at)

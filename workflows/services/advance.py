@@ -5,22 +5,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from workflows.conf import conf
-from workflows.dispatch import Link, send_on_commit
+from workflows.dispatch import Link
 from workflows.engine import plan as plans
 from workflows.models import Run, Step
 
 
-def open_next(run: Run, steps: Sequence[Step], *, now: datetime, dispatch: bool) -> list[UUID]:
-    """Make the next steps ready. Call it with run and steps locked. Returns the ids of the opened steps.
-
-    dispatch: send them on commit. Not when a chain is already on its way to them.
-    """
+def open_next(run: Run, steps: Sequence[Step], *, now: datetime) -> list[UUID]:
+    """Make the next steps ready. Call it with run and steps locked. Returns the ids of the opened steps."""
     opened = [steps[position] for position in plans.openable(steps)]
     for step in opened:
         step.open(due_at=first_alarm(now))
         step.save(update_fields=["state", "due_at", "dispatch_count"])
-    if dispatch:
-        send_on_commit([chain_from(run, steps, step.position) for step in opened])
     return [step.id for step in opened]
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from outbox.append import Message
 from workflows import events
+from workflows.conf import conf
 from workflows.engine.outcomes import ErrorInfo, Failed
 from workflows.engine.plan import Plan
 from workflows.engine.retry import GiveUp, RetryIn, RetryPolicy, judge
@@ -37,9 +38,10 @@ def end_attempt(
     """Record the failure of the step's running attempt and what follows from it, and announce both."""
     attempt = step.attempts.get(state=AttemptState.RUNNING)
     messages = [_close(attempt, step, failure, now=now)]
-    verdict = judge(
-        failure, policy_of(run, step, AttemptKind(attempt.kind)), attempts_made=attempt.number, roll=roll
-    )
+    kind = AttemptKind(attempt.kind)
+    verdict = judge(failure, policy_of(run, step, kind), attempts_made=_made(run, step, attempt), roll=roll)
+    if isinstance(verdict, RetryIn):
+        verdict = RetryIn(min(verdict.seconds, conf().retry_after_max_seconds))
     if attempt.kind == AttemptKind.FORWARD:
         messages += _forward(run, steps, step, failure, verdict, now=now)
     else:
@@ -50,9 +52,15 @@ def end_attempt(
 def policy_of(run: Run, step: Step, kind: AttemptKind) -> RetryPolicy:
     """The retry policy of the step's present round."""
     if kind == AttemptKind.UNDO:
-        return RetryPolicy(max_attempts=step.max_undo_attempts, base=UNDO_BASE_SECONDS, cap=UNDO_CAP_SECONDS)
+        return RetryPolicy(max_attempts=conf().undo_attempts, base=UNDO_BASE_SECONDS, cap=UNDO_CAP_SECONDS)
     planned = Plan.from_json(run.plan).step(step.position)
-    return RetryPolicy(max_attempts=step.max_attempts, base=planned.base, cap=planned.cap)
+    return RetryPolicy(max_attempts=planned.attempts, base=planned.base, cap=planned.cap)
+
+
+def _made(run: Run, step: Step, attempt: Attempt) -> int:
+    """Attempts of this round: a retry by hand begins a new one, with its own budget and its own back-off."""
+    last = step.max_attempts if attempt.kind == AttemptKind.FORWARD else step.max_undo_attempts
+    return attempt.number - (last - policy_of(run, step, AttemptKind(attempt.kind)).max_attempts)
 
 
 def _close(attempt: Attempt, step: Step, failure: Failed, *, now: datetime) -> Message:
@@ -106,7 +114,7 @@ def _undo(
 ) -> list[Message]:
     error = failure.error.stored()
     if isinstance(verdict, RetryIn):
-        step.undo_later(error, due_at=now + timedelta(seconds=verdict.seconds))
+        step.undo_later(error, retry_at=now + timedelta(seconds=verdict.seconds))
         step.save()
         return []
     step.fail_compensation(error, now=now)

@@ -23,6 +23,9 @@ from workflows.states import AttemptKind, RunState, StepState
 
 logger = logging.getLogger(__name__)
 
+# `running` too: its lease may be a dead process's.
+ACQUIRABLE = [StepState.READY, StepState.RUNNING, StepState.COMPENSATING]
+
 
 def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease | None:
     """Take the step, if there is something to do: attempt counted, token and lease written, all before the body.
@@ -31,19 +34,20 @@ def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease |
     take it; no attempt is spent). A lease whose holder is a dead process of this host is voided on the way:
     `roll` is the draw for its back-off.
     """
+    # A message that comes twice or late costs one indexed read and no lock.
+    found = Step.objects.filter(pk=step_id, state__in=ACQUIRABLE).values_list("run_id", flat=True).first()
+    if found is None:
+        return None
     with transaction.atomic(durable=True):
-        run_id = Step.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
-        if run_id is None:
-            return None
-        run = Run.objects.locked(run_id)
-        steps = Step.objects.locked(run_id)
+        run = Run.objects.locked(found)
+        steps = Step.objects.locked(found)
         step = next(step for step in steps if step.id == step_id)
         if step.lease_token is not None:
             if is_dead(step.holder):
                 lose_attempt(run, steps, step, now=clock.now(), roll=roll)
             return None
         kind = _work_on(run, step)
-        if kind is None or not _knows(run):
+        if kind is None or not _knows(run, step, kind):
             return None
         lease = _begin(run, step, kind, holder=holder, now=clock.now())
     failpoint("workflows.acquire.committed")
@@ -53,17 +57,22 @@ def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease |
 def _work_on(run: Run, step: Step) -> AttemptKind | None:
     if step.state == StepState.READY and run.state in (RunState.PENDING, RunState.RUNNING):
         return AttemptKind.FORWARD
-    if step.state == StepState.COMPENSATING and run.state == RunState.COMPENSATING:
+    # While an undo backs off its step is `compensating` too: only the sweeper ends the wait.
+    if step.state == StepState.COMPENSATING and run.state == RunState.COMPENSATING and step.retry_at is None:
         return AttemptKind.UNDO
     return None
 
 
-def _knows(run: Run) -> bool:
+def _knows(run: Run, step: Step, kind: AttemptKind) -> bool:
+    """Whether this process has the code of the step, in the run's version."""
     try:
-        registry.find(run.workflow, version=run.version)
-    except UnknownWorkflow as error:
+        known = registry.find(run.workflow, version=run.version).step(step.name)
+    except (UnknownWorkflow, KeyError):
+        known = None
+    if known is None or (kind == AttemptKind.UNDO and known.undo_handler is None):
         logger.error(
-            "step released: this worker lacks its code", extra={"run": str(run.id), "error": str(error)}
+            "step released: this worker lacks its code",
+            extra={"run": str(run.id), "step": step.name, "workflow": run.workflow, "version": run.version},
         )
         return False
     return True

@@ -1,25 +1,68 @@
 """Record what an attempt came to and open what follows: one fenced commit."""
 
 import hashlib
+import logging
+import time
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from outbox import wire
 from outbox.append import Message
 from outbox.clock import Clock
+from outbox.connections import drop_broken
 from outbox.failpoints import failpoint
 from workflows import events
 from workflows.engine.lease import Lease
-from workflows.engine.outcomes import Failed, Succeeded
+from workflows.engine.outcomes import ErrorInfo, Failed, Succeeded
+from workflows.errors import LeaseLost
 from workflows.models import Run, Step
 from workflows.services.advance import open_next
 from workflows.services.failing import end_attempt
 from workflows.services.journal import record
 from workflows.services.undoing import end_if_undone
 from workflows.states import STEP_DONE, AttemptKind, AttemptState
+
+logger = logging.getLogger(__name__)
+
+# A database that restarts is back within this many tries; the lease outlives them.
+SETTLE_TRIES = 6
+SETTLE_PAUSE_SECONDS = 1.0
+
+UNSETTLED = ErrorInfo(
+    code="unsettled",
+    detail="The step's result could not be stored.",
+    retryable=False,
+    error_class="Unsettled",
+)
+
+
+def settle_for_certain(
+    lease: Lease, outcome: Succeeded | Failed, *, clock: Clock, roll: float
+) -> tuple[Succeeded | Failed, list[UUID]]:
+    """Settle, so that no finished work is thrown away. Returns what was settled, and the steps that became ready.
+
+    A connection that died meanwhile is opened anew; a commit whose answer was lost shows as LeaseLost, since it
+    took the token. An outcome that the database refuses is settled as failed: doing it again would not help.
+    """
+    for left in reversed(range(SETTLE_TRIES)):
+        drop_broken()
+        try:
+            return outcome, settle(lease, outcome, clock=clock, roll=roll)
+        except (OperationalError, InterfaceError) as error:
+            if not left:
+                raise
+            logger.warning("not settled yet", extra={"run": str(lease.run_id), "error": type(error).__name__})
+            time.sleep(SETTLE_PAUSE_SECONDS)
+        except LeaseLost:
+            raise
+        except Exception:
+            logger.exception("outcome refused", extra={"run": str(lease.run_id), "step": lease.step_name})
+            outcome = Failed(error=UNSETTLED)
+            return outcome, settle(lease, outcome, clock=clock, roll=roll)
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def settle(lease: Lease, outcome: Succeeded | Failed, *, clock: Clock, roll: float) -> list[UUID]:
@@ -42,7 +85,7 @@ def settle(lease: Lease, outcome: Succeeded | Failed, *, clock: Clock, roll: flo
             messages = [_complete_attempt(step, outcome, now=now)]
             if lease.kind == AttemptKind.FORWARD:
                 messages.append(_complete_step(step, outcome, now=now))
-                opened = open_next(run, steps, now=now, dispatch=False)
+                opened = open_next(run, steps, now=now)
                 messages += _complete_run_if_done(run, steps, now=now)
             else:
                 messages.append(_complete_undo(step, now=now))

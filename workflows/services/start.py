@@ -13,10 +13,12 @@ from outbox.clock import CLOCK, Clock
 from workflows import events
 from workflows.conf import conf
 from workflows.definitions import Workflow
+from workflows.dispatch import send_on_commit
 from workflows.engine import plan as plans
+from workflows.engine.storable import storable
 from workflows.errors import InvalidInput
 from workflows.models import Run, Step
-from workflows.services.advance import open_next
+from workflows.services.advance import chain_from, open_next
 from workflows.services.journal import record
 
 logger = logging.getLogger(__name__)
@@ -46,16 +48,17 @@ def start(
             version=workflow.version,
             plan=plan.to_json(),
             plan_hash=plan.fingerprint(),
-            input=value.model_dump(mode="json"),
+            input=storable(value.model_dump(mode="json")),
             owner=owner,
-            title=(title or workflow.title_for(value))[:TITLE_MAX_CHARS],
-            labels=dict(labels or {}),
+            title=storable(title or workflow.title_for(value))[:TITLE_MAX_CHARS],
+            labels=storable(dict(labels or {})),
             created_at=now,
         )
         steps = Step.objects.bulk_create(_step(run, planned) for planned in plan.steps)
         open_stream(run.id)
-        open_next(run, steps, now=now, dispatch=True)
+        open_next(run, steps, now=now)
         record(run.id, [events.message(_created(run, plan))], now=now)
+        send_on_commit([chain_from(run, steps, 0)])  # after the log's wake-up: a broker may be slow
     return run
 
 

@@ -1,7 +1,7 @@
 """The sweeper: whatever is due, whatever it is. One query, then one short transaction a step."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from django.db import transaction
 
 from outbox.clock import Clock
 from workflows.conf import conf
-from workflows.dispatch import send_on_commit
+from workflows.dispatch import Link, send
 from workflows.engine.outcomes import ErrorInfo, Failed
 from workflows.holder import is_dead, prefix_of_this_host
 from workflows.models import Run, Step
@@ -33,9 +33,44 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
     Safe to run any number of times at once: each step is looked at again under its run's lock.
     """
     due = list(Step.objects.due(now=clock.now()).values_list("id", "run_id")[: conf().sweep_batch_size])
+    sender = _Sender(clock)
     for step_id, run_id in [*due, *_orphans()]:
-        _take_up(step_id, run_id, clock=clock, roll=roll())
+        try:
+            sender.send(step_id, _take_up(step_id, run_id, clock=clock, roll=roll()))
+        except (
+            Exception
+        ):  # whatever is wrong with this one: it must not keep the alarms of all others from ringing
+            logger.exception("step not swept", extra={"run": str(run_id), "step_id": str(step_id)})
+            _postpone(step_id, clock=clock)
     return len(due)
+
+
+class _Sender:
+    """Sends what a sweep found, after each commit. Once the broker is away, the rest of the sweep does not try it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._is_broker_away = False
+
+    def send(self, step_id: UUID, chain: Sequence[Link]) -> None:
+        if not chain:
+            return
+        if not self._is_broker_away:
+            try:
+                send(chain)
+                return
+            except Exception as error:  # of whatever broker: the row has its alarm
+                self._is_broker_away = True
+                logger.warning("broker away; steps wait", extra={"error": type(error).__name__})
+        # Not the queue's fault: the wait does not double.
+        waiting = Step.objects.filter(pk=step_id, lease_token=None, due_at__isnull=False)
+        waiting.update(due_at=first_alarm(self._clock.now()), dispatch_count=0)
+
+
+def _postpone(step_id: UUID, *, clock: Clock) -> None:
+    """Look again later, so that steps that cannot be swept do not fill the batch of each sweep."""
+    later = clock.now() + timedelta(seconds=conf().dispatch_retry_cap_seconds)
+    Step.objects.filter(pk=step_id, due_at__isnull=False).update(due_at=later)
 
 
 def _orphans() -> list[tuple[UUID, UUID]]:
@@ -46,18 +81,20 @@ def _orphans() -> list[tuple[UUID, UUID]]:
     return [(step_id, run_id) for step_id, run_id, holder in held if holder in dead]
 
 
-def _take_up(step_id: UUID, run_id: UUID, *, clock: Clock, roll: float) -> None:
+def _take_up(step_id: UUID, run_id: UUID, *, clock: Clock, roll: float) -> list[Link]:
+    """Do what the step's alarm asks for; returns the chain to send after the commit."""
     with transaction.atomic(durable=True):
         run = Run.objects.select_for_update(no_key=True).filter(pk=run_id).first()
         if run is None:
-            return
+            return []
         steps = Step.objects.locked(run_id)
         step = next(step for step in steps if step.id == step_id)
         now = clock.now()
         if step.lease_token is not None:
             _check_lease(run, steps, step, now=now, roll=roll)
         elif step.due_at is not None and step.due_at <= now:
-            _send_again(run, steps, step, now=now)
+            return _send_again(run, steps, step, now=now)
+    return []
 
 
 def _check_lease(run: Run, steps: list[Step], step: Step, *, now: datetime, roll: float) -> None:
@@ -81,10 +118,12 @@ def _time_out(
     end_attempt(run, steps, step, failure, now=now, roll=roll)
 
 
-def _send_again(run: Run, steps: list[Step], step: Step, *, now: datetime) -> None:
+def _send_again(run: Run, steps: list[Step], step: Step, *, now: datetime) -> list[Link]:
     """Nobody took it, or its back-off is over. Each fruitless send doubles the wait: the queue may just be long."""
     if step.state == StepState.RETRYING:
         step.open(due_at=first_alarm(now))
+    elif step.retry_at is not None:
+        step.end_back_off(due_at=first_alarm(now))
     else:
         limits = conf()
         wait = limits.dispatch_retry_seconds * 2.0 ** min(step.dispatch_count + 1, 30)
@@ -95,4 +134,4 @@ def _send_again(run: Run, steps: list[Step], step: Step, *, now: datetime) -> No
         )
     step.save()
     undoing = step.state == StepState.COMPENSATING
-    send_on_commit([[link_to(run, step)] if undoing else chain_from(run, steps, step.position)])
+    return [link_to(run, step)] if undoing else chain_from(run, steps, step.position)

@@ -39,10 +39,10 @@ def retry(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> 
         for step in failed:
             step.reopen(attempts=plan.step(step.position).attempts, due_at=first_alarm(now))
             step.save()
-        send_on_commit([chain_from(run, steps, step.position) for step in failed])
         resumed = events.RunResumed(by=by.get_username(), from_step=failed[0].name)
         acted = _audit(run, "retry", by=by, reason=reason, before=RunState.FAILED, now=now)
         record(run.id, [acted, events.message(resumed)], now=now)
+        send_on_commit([chain_from(run, steps, step.position) for step in failed])
     return run
 
 

@@ -1,10 +1,12 @@
+import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 import redis
-from django.db import transaction
+from django.db import connections, transaction
 
-from outbox import wire
+from outbox import relay, tasks, wire
 from outbox.append import append
 from outbox.models import Stream
 from outbox.publisher import Appended, Batch, Gap, RedisPublisher
@@ -129,6 +131,77 @@ def test_a_run_stream_expires_only_after_its_terminal_event(publisher, redis_cli
     write(stream, 1)  # the run was resumed
     drain(publisher, clock=clock)
     assert redis_client.ttl(key) == -1
+
+
+def test_a_terminal_event_that_comes_between_two_reads_still_lets_the_stream_expire(
+    publisher, redis_client, clock, monkeypatch
+):
+    stream = make_stream()
+    write(stream, 1)
+    read, ended = relay._batch, []
+
+    def end_the_run_first(row: Stream) -> tuple[Stream, Batch]:
+        if not ended:
+            ended.append(write(stream, 1, closes=True))
+        return read(row)
+
+    monkeypatch.setattr(relay, "_batch", end_the_run_first)
+    drain(publisher, clock=clock)
+    drain(publisher, clock=clock)  # its commit left a wake-up
+    assert redis_client.ttl(wire.run_stream(stream.shard, stream.key)) > 0
+
+
+def test_a_late_copy_of_an_older_batch_does_not_keep_a_finished_stream_for_ever(
+    publisher, redis_client, clock
+):
+    stream = make_stream()
+    write(stream, 1)
+    _, late = relay._batch(Stream.objects.get())
+    write(stream, 1, closes=True)
+    drain(publisher, clock=clock)
+    publisher.publish([late])
+    assert redis_client.ttl(wire.run_stream(stream.shard, stream.key)) > 0
+
+
+def test_a_live_run_does_not_wait_behind_the_backlog_of_others(publisher, redis_client, clock, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "RELAY_BATCH_SIZE": 2, "RELAY_STREAMS_PER_PASS": 2}
+    backlog = [make_stream() for _ in range(4)]
+    for stream in backlog:
+        write(stream, 20)
+    live = make_stream()
+    write(live, 1)
+    relay_pass(publisher, clock=clock)
+    assert ids(redis_client, live) == [b"1-0"]
+
+
+def test_a_redis_that_takes_nothing_is_away_and_no_stream_backs_off_alone(publisher, redis_client, clock):
+    stream = make_stream()
+    write(stream, 1)
+    redis_client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(redis.ConnectionError, match="takes nothing"):
+            drain(publisher, clock=clock)
+    finally:
+        redis_client.config_set("maxmemory", "0")
+    stream.refresh_from_db()
+    assert (stream.failures, stream.retry_at) == (0, None)
+    assert drain(publisher, clock=clock) == 1
+
+
+def test_a_relay_that_lingers_publishes_what_is_committed_and_ends_when_it_is_told(publisher, redis_client):
+    stream = make_stream()
+    lingering = threading.Thread(target=lambda: (tasks.linger(seconds=30), connections.close_all()))
+    lingering.start()
+    write(stream, 1)
+    deadline = time.monotonic() + 10
+    while not ids(redis_client, stream) and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    assert ids(redis_client, stream) == [b"1-0"]
+
+    tasks.stop_lingering()
+    lingering.join(timeout=5)
+    tasks._stopping.clear()
+    assert not lingering.is_alive()
 
 
 def test_one_stream_that_redis_refuses_backs_off_alone(publisher, redis_client, clock):

@@ -1,5 +1,5 @@
 import base64
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
@@ -162,9 +162,22 @@ def test_the_list_costs_the_same_queries_however_many_runs_it_shows(client, owne
     assert len(eleven) == len(one) < 12
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=x", "limit=9999", "state=dancing", "cursor=%00", "cursor=abc"]
-)
+QUERIES = [
+    "limit=0",
+    "limit=x",
+    "limit=9999",
+    "limit=²",
+    "limit=" + "9" * 5_000,
+    "state=dancing",
+    "workflow=%00",
+    "cursor=%00",
+    "cursor=abc",
+    "cursor=" + base64.urlsafe_b64encode(f"0001-01-01T00:00:00+23:59|{UUID(int=1)}".encode()).decode(),
+    "cursor=" + base64.urlsafe_b64encode(f"2026-01-01T00:00:00|{UUID(int=1)}".encode()).decode(),
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
 def test_a_query_that_makes_no_sense_is_refused_with_a_sentence(client, owner, query):
     client.force_login(owner)
     answer = client.get(f"{reverse('runs')}?{query}")
@@ -184,6 +197,12 @@ def test_items_are_paged_by_the_seq_of_their_event(client, owner, run):
     assert [item["index"] for item in page["items"]] == [1, 2]
     assert page["next"] == 12
     assert page["items"][0]["value"] == {"n": 1}
+
+
+@pytest.mark.parametrize("query", ["after=x", "after=²", "after=" + "9" * 5_000, "step=%00"])
+def test_a_query_of_items_that_makes_no_sense_is_refused_with_a_sentence(client, owner, run, query):
+    client.force_login(owner)
+    assert client.get(f"{url('run-items', run)}?{query}").status_code == 400
 
 
 def test_a_result_is_there_once_the_run_has_completed(client, owner):

@@ -3,7 +3,6 @@ import subprocess
 import threading
 from uuid import uuid4
 
-import psutil
 import pytest
 from django.db import connection, transaction
 
@@ -30,6 +29,14 @@ def ready(owner) -> Step:
 @pytest.fixture
 def running(owner) -> Step:
     return make_run(owner, steps=(RUNNING,)).steps.get(position=0)
+
+
+def name_of_a_dead_process() -> str:
+    gone = subprocess.Popen(["sleep", "60"])
+    name = holder.name_of(gone.pid)
+    gone.kill()
+    gone.wait()
+    return name
 
 
 def note(text: str) -> NewItem:
@@ -69,6 +76,23 @@ def test_a_worker_without_the_code_releases_the_step_unharmed(engine, ready):
     assert (ready.state, ready.attempt_count) == (READY, 0)
 
 
+def test_a_worker_without_the_code_of_the_step_releases_it_unharmed(engine, ready):
+    Step.objects.filter(pk=ready.pk).update(name="renamed_since")
+    assert engine.acquire(ready) is None
+    assert Step.objects.get(pk=ready.pk).attempt_count == 0
+
+
+def test_an_undo_that_backs_off_is_not_begun_by_a_message_that_comes_twice(engine, owner):
+    run = make_run(owner, state=RunState.COMPENSATING, steps=(StepState.COMPLETED,))
+    step = run.steps.get(position=0)
+    step.compensate(attempts=5, due_at=NOW)
+    step.undo_later({"code": "silent"}, retry_at=NOW)
+    step.save()
+    assert engine.acquire(step) is None
+    engine.sweep(after_seconds=1)
+    assert engine.acquire(step) is not None
+
+
 def test_of_two_workers_that_acquire_at_once_one_gets_the_step(ready, clock):
     barrier, got = threading.Barrier(4), []
 
@@ -82,6 +106,7 @@ def test_of_two_workers_that_acquire_at_once_one_gets_the_step(ready, clock):
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(got) == 4
     assert len([lease for lease in got if lease is not None]) == 1
     assert Attempt.objects.count() == 1
 
@@ -150,10 +175,7 @@ def test_items_of_one_batch_are_numbered_in_order(running, clock):
 
 
 def test_a_redelivered_message_voids_the_lease_of_a_dead_process_of_this_host(engine, ready):
-    gone = subprocess.Popen(["true"])
-    started = psutil.Process(gone.pid).create_time()
-    gone.wait()
-    engine.holder = f"{holder.prefix_of_this_host()}{gone.pid}:{started:.2f}"
+    engine.holder = name_of_a_dead_process()
     engine.acquire(ready)
 
     assert engine.acquire(ready) is None
@@ -173,6 +195,13 @@ def test_a_lease_of_a_living_process_of_this_host_stands(engine, ready):
 def test_a_process_that_got_the_number_of_a_dead_one_is_not_taken_for_it():
     assert not holder.is_dead(holder.this_process())
     assert holder.is_dead(f"{holder.prefix_of_this_host()}{os.getpid()}:1.00")
+
+
+def test_a_step_of_the_wall_clock_makes_nobody_dead(monkeypatch):
+    me = holder.this_process()
+    monkeypatch.setattr("psutil.boot_time", lambda: 0.0)
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 0.0, raising=False)
+    assert not holder.is_dead(me)
 
 
 def test_a_holder_of_another_host_is_never_called_dead():

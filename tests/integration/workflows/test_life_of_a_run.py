@@ -1,10 +1,13 @@
 import pytest
+from django.db import OperationalError
 
 from outbox.models import Entry, Stream
 from tests.flows import ledger, ordering, undoing
 from workflows import events, services
+from workflows.engine.outcomes import ErrorInfo, Failed, Succeeded
 from workflows.errors import InvalidInput, InvalidTransition
 from workflows.models import AuditEntry, Run
+from workflows.services import settling
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -163,6 +166,75 @@ def test_a_workflow_may_undo_by_itself_when_it_fails(owner, clock, engine, log):
     assert run.error["code"] == "out-of-stock"
     assert log(run)[-1] == "run.compensated"
     assert "run.failed" not in log(run)
+
+
+def test_an_outcome_once_unknown_stays_unknown_until_the_step_completes(owner, clock, engine):
+    """Attempt 1 vanished, perhaps after it charged the card; attempt 2 failed for certain: the undo still runs."""
+    run = begin(owner, clock, undoing, fails_at="charge", error="fatal")
+    engine.work(run.steps.get(name="reserve"))
+    engine.work(run.steps.get(name="list_parts"))
+    assert engine.acquire(run.steps.get(name="charge")) is not None
+    engine.sweep(after_seconds=31)  # its worker vanished
+    engine.sweep(after_seconds=31)
+    engine.drive(run)
+    run.refresh_from_db()
+    assert run.state == RunState.COMPENSATED
+    assert ("refund", None) in ledger
+
+
+def test_an_outcome_that_the_database_refuses_fails_the_step_at_once(owner, clock, engine, monkeypatch):
+    run = begin(owner, clock)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    outcome, opened = settling.settle_for_certain(
+        lease, Succeeded(output={"text": float("nan")}), clock=clock, roll=0.5
+    )
+    assert (outcome.error.code, opened) == ("unsettled", [])
+    run.refresh_from_db()
+    assert (run.state, run.error["code"]) == (RunState.FAILED, "unsettled")
+
+
+def test_a_connection_that_died_during_the_body_does_not_cost_the_work(owner, clock, engine, monkeypatch):
+    run = begin(owner, clock)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    settle, tries = settling.settle, []
+
+    def fail_first(*args, **options):
+        tries.append(1)
+        if len(tries) < 3:
+            raise OperationalError("the server closed the connection")
+        return settle(*args, **options)
+
+    monkeypatch.setattr(settling, "settle", fail_first)
+    monkeypatch.setattr(settling, "SETTLE_PAUSE_SECONDS", 0)
+    _, opened = settling.settle_for_certain(lease, Succeeded(output={"text": "done"}), clock=clock, roll=0.5)
+    assert len(opened) == 1
+
+
+def test_a_wait_that_another_side_asks_for_has_a_limit(owner, clock, engine):
+    run = begin(owner, clock)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    error = ErrorInfo(code="busy", detail="Come back later.", retryable=True)
+    engine.settle(lease, Failed(error=error, retry_after_seconds=1e13))
+    step = run.steps.get(name="reserve")
+    assert (step.due_at - clock.now()).total_seconds() == 86_400
+
+
+def test_a_round_by_hand_backs_off_from_the_start(owner, operator, clock, engine):
+    run = begin(owner, clock, fails_at="reserve")
+    for _ in range(3):
+        engine.drive(run)
+        engine.sweep(after_seconds=60)
+    services.retry(run.id, by=operator, clock=clock)
+    engine.drive(run)
+    step = run.steps.get(name="reserve")
+    assert step.attempt_count == 4
+    assert (step.due_at - clock.now()).total_seconds() == 0.5
+
+
+def test_nul_in_what_a_caller_sends_is_replaced_and_stored(owner, clock):
+    run = services.start(ordering, input={"name": "a\x00lamp"}, title="For\x00you", owner=owner, clock=clock)
+    run.refresh_from_db()
+    assert (run.input["name"], run.title) == ("a\ufffdlamp", "For\ufffdyou")
 
 
 def test_what_has_not_begun_is_cancelled_by_an_undo(owner, clock, engine):

@@ -1,10 +1,7 @@
-import subprocess
-
-import psutil
 import pytest
 
 from tests.factories import NOW, make_run
-from workflows import holder
+from tests.integration.workflows.test_leases import name_of_a_dead_process
 from workflows.models import Attempt, Run, Step
 from workflows.states import AttemptState, RunState, StepState
 
@@ -15,6 +12,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def sent(monkeypatch) -> list[list[str]]:
     """Labels of the chains that were sent."""
     chains: list[list[str]] = []
+    monkeypatch.setattr(
+        "workflows.services.sweep.send", lambda links: chains.append([link.label for link in links])
+    )
     monkeypatch.setattr(
         "workflows.dispatch.send", lambda links: chains.append([link.label for link in links])
     )
@@ -85,10 +85,7 @@ def test_an_alarm_that_rings_early_is_set_again(owner, engine, sent):
 
 def test_a_worker_that_died_on_this_host_is_noticed_before_its_lease_runs_out(owner, engine, sent):
     step = step_of(owner, StepState.RUNNING)
-    gone = subprocess.Popen(["true"])
-    started = psutil.Process(gone.pid).create_time()
-    gone.wait()
-    Step.objects.filter(pk=step.pk).update(holder=f"{holder.prefix_of_this_host()}{gone.pid}:{started:.2f}")
+    Step.objects.filter(pk=step.pk).update(holder=name_of_a_dead_process())
     engine.sweep(after_seconds=1)
     assert Step.objects.get(pk=step.pk).state == StepState.RETRYING
 
@@ -120,6 +117,43 @@ def test_the_undo_of_a_step_whose_outcome_is_unknown_runs_without_output(owner, 
     assert ledger == [("release", None)]
     run.refresh_from_db()
     assert run.state == RunState.COMPENSATED
+
+
+def test_a_step_that_cannot_be_swept_does_not_keep_the_others_from_their_alarms(owner, engine, sent):
+    poisoned = step_of(owner, StepState.READY)
+    Run.objects.filter(pk=poisoned.run_id).update(plan={"steps": [{}]})
+    Step.objects.filter(pk=poisoned.pk).update(due_at=NOW)
+    healthy = step_of(owner, StepState.RUNNING)
+    engine.sweep(after_seconds=31)
+    assert Step.objects.get(pk=healthy.pk).state == StepState.RETRYING
+    assert (Step.objects.get(pk=poisoned.pk).due_at - engine.clock.now()).total_seconds() == 300
+
+
+def test_a_send_that_the_broker_refused_is_tried_again_soon_and_does_not_double_the_wait(
+    owner, engine, monkeypatch
+):
+    tried = []
+
+    def refuse(links):
+        tried.append(links)
+        raise OSError("the broker is away")
+
+    monkeypatch.setattr("workflows.services.sweep.send", refuse)
+    steps = [step_of(owner, StepState.READY) for _ in range(3)]
+    engine.sweep(after_seconds=11)
+    assert len(tried) == 1, "a broker that is away is not asked again in the same sweep"
+    for step in steps:
+        step = Step.objects.get(pk=step.pk)
+        assert ((step.due_at - engine.clock.now()).total_seconds(), step.dispatch_count) == (10, 0)
+
+
+def test_the_plan_of_a_later_release_can_be_read(owner, engine, sent):
+    step = step_of(owner, StepState.READY)
+    plan = step.run.plan
+    plan["steps"][0]["a_field_of_the_future"] = 1
+    Run.objects.filter(pk=step.run_id).update(plan=plan)
+    engine.sweep(after_seconds=11)
+    assert len(sent) == 1
 
 
 def test_finished_runs_have_no_alarm(owner, engine, sent):

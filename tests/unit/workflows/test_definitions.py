@@ -87,6 +87,15 @@ def declare_two_undos():
     broken.undo(lambda ctx, output: None)
 
 
+def declare_undo_that_yields():
+    @step(title="x")
+    def broken(ctx) -> None: ...
+
+    @broken.undo
+    def unbreak(ctx, output):
+        yield
+
+
 def declare_undo_without_output():
     @step(title="x")
     def broken(ctx) -> None: ...
@@ -126,6 +135,7 @@ def declare_workflow_that_cannot_undo_anything():
         (declare_no_time, "seconds above 0"),
         (declare_no_attempts, "attempts=1"),
         (declare_two_undos, "already"),
+        (declare_undo_that_yields, "would never run"),
         (declare_undo_without_output, r"\(ctx, output\)"),
         (declare_workflow_without_steps, "no steps"),
         (declare_workflow_with_a_plain_function, "decorate it"),

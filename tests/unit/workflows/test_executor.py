@@ -379,3 +379,54 @@ def test_words_of_a_model_that_end_no_item_count_as_activity(run, settings):
     model, records = ScriptedModel(['{"te', 'xt":', '"a"}\n']), FakeRecords()
     run(streaming_step(ask_model, idle_timeout=60), records=records, model=model)
     assert records.touched == 3
+
+
+def test_a_flush_that_failed_is_never_reported_as_done(run):
+    records = FakeRecords()
+
+    def refuse_once() -> None:
+        records.on_commit = lambda: None
+        raise OSError("the database is away")
+
+    def list_parts(ctx):
+        yield Note(text="first")
+        records.on_commit = refuse_once
+        for text in ("second", "third"):
+            yield Note(text=text)
+        try:
+            ctx.flush()
+        except OSError:
+            ctx.flush()
+        return Total(count=3)
+
+    assert isinstance(run(streaming_step(list_parts), records=records), Failed)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 2**64])
+def test_a_number_that_no_row_can_hold_fails_for_good(run, number):
+    @step(title="Measuring")
+    def measure(ctx) -> float | int:
+        return number
+
+    assert run(measure).error.code == "not-storable"
+
+
+def test_a_wait_is_taken_only_from_our_own_error(run):
+    class Foreign(Exception):
+        seconds = None
+
+    @step(title="Asking")
+    def ask(ctx) -> None:
+        raise Foreign
+
+    assert run(ask).retry_after_seconds == 0
+
+
+def test_a_rejection_fits_its_event_whatever_the_model_wrote(run):
+    from outbox import wire
+
+    key = "\U0001f600" * 5_000
+    _, records = asked(run, ScriptedModel(['{"' + key + '":"' + "\\u0001" * 900 + '"}\n{"text":"b"}\n']))
+    rejected = records.committed[0]
+    assert isinstance(rejected, RejectedItem)
+    assert len(wire.encode(vars(rejected))) < 20_000
