@@ -5,7 +5,7 @@
 
 python := .venv/bin/python
 install := config/setup/install.sh
-# Extra arguments for pytest, such as ARGS="-k relay".
+# Extra arguments for pytest, such as ARGS="-k relay". With them a second run that finds no test (5) is no failure.
 ARGS ?=
 # What a server on the internet sets; `make lint` checks that nothing more is asked for.
 production := env -u DEBUG HTTPS=true ALLOWED_HOSTS=longhaul.example.com \
@@ -26,7 +26,7 @@ up: ## start everything and keep it up until Ctrl-C; prints addresses and passwo
 test: ## the whole suite on SQLite, then everything that touches the database again on PostgreSQL
 	@$(install) dev
 	$(python) -m pytest $(ARGS)
-	$(python) -m tests.postgres -- $(python) -m pytest tests/integration $(ARGS)
+	$(python) -m tests.postgres -- $(python) -m pytest tests/integration $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
 
 lint: ## formatting, style, types, migrations, settings
 	@$(install) dev

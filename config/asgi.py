@@ -18,15 +18,16 @@ def build() -> ProtocolTypeRouter:
     from config.lifespan import Lifespan
     from config.logging import configure_logging
     from documents.body_limit import Application, BodyLimit
-    from streaming.gateway import DRAIN, RunSocket
-    from workflows.access import check_access
+    from streaming.gateway import DRAIN, RunSocket, SendLimit
+    from workflows.access import check_access, principal_of_scope
 
     configure_logging()
-    socket = URLRouter([path("ws/v1", cast(Any, RunSocket.as_asgi(access=check_access)))])
+    socket = RunSocket.as_asgi(access=check_access, identify=principal_of_scope)
+    sockets = URLRouter([path("ws/v1", cast(Any, socket))])
     return ProtocolTypeRouter(
         {
-            "http": BodyLimit(cast(Application, http)),
-            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(socket)),
+            "http": SendLimit(BodyLimit(cast(Application, http))),
+            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(sockets)),
             "lifespan": Lifespan(DRAIN.begin),
         }
     )

@@ -90,6 +90,13 @@ app.add_defaults(celery_settings)
 app.autodiscover_tasks(["outbox", "workflows"])
 
 
+@signals.worker_ready.connect(weak=False)
+def relay_from_the_start(**_: object) -> None:
+    """Beat sends the first relay only after its interval: until then nobody would hear a commit's wake-up."""
+    if "relay" in app.amqp.queues.consume_from:
+        app.send_task("outbox.relay", expires=conf().relay_every_seconds)
+
+
 @signals.setup_logging.connect(weak=False)
 def keep_our_logging(**_: object) -> None:
     """Celery sets up no logging of its own where someone listens to this signal."""

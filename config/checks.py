@@ -4,6 +4,7 @@ E001 unknown setting          E002 value out of range        E003 lease shorter 
 E004 a step outlives the broker's visibility timeout         E005 SQLite without IMMEDIATE
 E006 DEBUG behind HTTPS       E007 no secret key (deploy)    E008 sockets open to every origin
 E009 no slot for the sweeper  W010 Redis without a password (deploy)
+E011 an item that fits no event   E012 a step's idle time-out below the interval of activity
 """
 
 import difflib
@@ -21,6 +22,7 @@ from outbox.conf import conf as outbox_conf
 from workflows.conf import conf as workflow_conf
 from workflows.definitions import find, registry
 
+ITEM_OVERHEAD_BYTES = 2_000  # what an item's event says beside the item
 LOOPBACK = {"localhost", "127.0.0.1", "::1", None}
 
 
@@ -30,6 +32,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     messages += _bad_starting_values()
     if not any(message.id == "longhaul.E002" for message in messages):
         messages += [*_short_lease(), *_long_steps(), *_no_slot_for_the_sweeper()]
+        messages += [*_large_items(), *_impatient_steps()]
     return messages
 
 
@@ -38,7 +41,9 @@ def _unknown_names() -> Iterator[CheckMessage]:
     for name in sorted(set(settings.LONGHAUL) - known):
         near = difflib.get_close_matches(name, known, n=1)
         meant = (
-            f"Did you mean {inventory.PREFIX}{near[0]}?" if near else "`manage.py doctor` lists all settings."
+            f"Did you mean {inventory.PREFIX}{near[0]}?"
+            if near
+            else "`.venv/bin/python manage.py doctor` lists all settings."
         )
         yield Error(f"There is no setting {inventory.PREFIX}{name}.", hint=meant, id="longhaul.E001")
 
@@ -46,7 +51,11 @@ def _unknown_names() -> Iterator[CheckMessage]:
 def _bad_values() -> Iterator[CheckMessage]:
     for model in inventory.models().values():
         for name, fault in inventory.faults(model):
-            yield Error(f"{name}: {fault}.", hint="`manage.py doctor` shows its meaning.", id="longhaul.E002")
+            yield Error(
+                f"{name}: {fault}.",
+                hint="`.venv/bin/python manage.py doctor` shows its meaning.",
+                id="longhaul.E002",
+            )
 
 
 def _bad_starting_values() -> Iterator[CheckMessage]:
@@ -81,6 +90,30 @@ def _long_steps() -> Iterator[CheckMessage]:
                 )
 
 
+def _large_items() -> Iterator[CheckMessage]:
+    item, payload = workflow_conf().item_max_bytes, outbox_conf().max_payload_bytes
+    if item + ITEM_OVERHEAD_BYTES > payload:
+        yield Error(
+            f"An item of {item} bytes does not fit into its event of at most {payload} bytes, of which "
+            f"{ITEM_OVERHEAD_BYTES} are for the rest.",
+            hint="Lower LONGHAUL_ITEM_MAX_BYTES or raise LONGHAUL_MAX_PAYLOAD_BYTES.",
+            id="longhaul.E011",
+        )
+
+
+def _impatient_steps() -> Iterator[CheckMessage]:
+    interval = workflow_conf().activity_interval_seconds
+    for workflow in map(find, registry.names()):
+        for step in workflow.steps:
+            if step.idle_timeout is not None and step.idle_timeout < interval:
+                yield Error(
+                    f"Step {step.name} of {workflow.name} is given up after {step.idle_timeout:g} s of silence, "
+                    f"but the words of a model count as activity only every {interval:g} s.",
+                    hint="Raise the step's idle_timeout or lower LONGHAUL_ACTIVITY_INTERVAL_SECONDS.",
+                    id="longhaul.E012",
+                )
+
+
 def _no_slot_for_the_sweeper() -> Iterator[CheckMessage]:
     linger, every = outbox_conf().relay_linger_seconds, conf().relay_every_seconds
     slots = int(os.environ.get("RELAY_CONCURRENCY") or STARTING["RELAY_CONCURRENCY"])
@@ -94,7 +127,7 @@ def _no_slot_for_the_sweeper() -> Iterator[CheckMessage]:
 
 
 def check_database(**_: Any) -> list[CheckMessage]:
-    database = settings.DATABASES["default"]
+    database: dict[str, Any] = settings.DATABASES["default"]
     mode = database.get("OPTIONS", {}).get("transaction_mode")
     if not database["ENGINE"].endswith("sqlite3") or mode == "IMMEDIATE":
         return []

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -62,12 +63,19 @@ class DataFolder:
     def make(self) -> None:
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._close_to_others()
             for folder in (self.logs, self.reports):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
             raise DataFolderError(
                 f"The data folder {self.root} cannot be made: {error.strerror}. Set LONGHAUL_DATA_DIR to another one."
             ) from None
+
+    def _close_to_others(self) -> None:
+        """A folder of ours that was there already may be open to all. One that many share (sticky) stays as it is."""
+        found = self.root.stat()
+        if found.st_uid == os.getuid() and not found.st_mode & stat.S_ISVTX:
+            self.root.chmod(0o700)
 
     @contextlib.contextmanager
     def held(self, **about: str) -> Iterator[None]:

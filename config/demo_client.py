@@ -21,6 +21,8 @@ RECONNECT_WAIT_SECONDS = 0.5
 TERMINAL_EVENTS = frozenset(
     {"run.completed", "run.failed", "run.cancelled", "run.compensated", "run.compensation_failed"}
 )
+# The server is on this machine, where a proxy of the environment cannot reach.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 CUTS = (OSError, http.client.HTTPException)  # URLError is an OSError
 
 
@@ -109,7 +111,7 @@ class Client:
             headers={"Authorization": f"Basic {pair}", **(headers or {})},
         )
         try:
-            response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=timeout)
+            response: http.client.HTTPResponse = DIRECTLY.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             with error:
                 if error.code in {502, 503, 504}:  # restarting: as good as a cut

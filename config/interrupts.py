@@ -22,6 +22,10 @@ class Interrupts:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
+    def stopping(self) -> None:
+        """Whatever the reason, stopping has begun: from now on a signal can only hurry it."""
+        self._asked = True
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
             self.at_once()

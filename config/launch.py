@@ -119,7 +119,7 @@ def running_system(folder: DataFolder, address: Address, *, say: Say) -> Iterato
         )
         interrupts.at_once = supervisor.hurry
         urls = {"web": f"{address.url}/healthz", "flower": address.flower_url}
-        try:
+        with _stopped(supervisor, interrupts, say=say):
             supervisor.start()
             say(f"started {', '.join(supervisor.names())}; waiting until they answer")
             wait_until_ready(supervisor, environment, urls=urls, say=say)
@@ -130,9 +130,22 @@ def running_system(folder: DataFolder, address: Address, *, say: Say) -> Iterato
                 flower_login=Login(*environment["FLOWER_BASIC_AUTH"].split(":", 1)),
                 supervisor=supervisor,
             )
+
+
+@contextlib.contextmanager
+def _stopped(supervisor: Supervisor, interrupts: Interrupts, *, say: Say) -> Iterator[None]:
+    """Stops everything at the end of the block, and is not interrupted while it does.
+
+    Two nested ends: the one KeyboardInterrupt that there can be may come as the inner one begins.
+    """
+    try:
+        try:
+            yield
         finally:
+            interrupts.stopping()
             say("stopping")
-            supervisor.stop()
+    finally:
+        supervisor.stop()
 
 
 def prepare_environment(folder: DataFolder) -> tuple[dict[str, str], list[Program]]:

@@ -13,10 +13,15 @@ import logging
 import logging.config
 import os
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import redis
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError
+from pydantic import ValidationError
 
 from config.redaction import clean_field, clean_text
 
@@ -40,6 +45,13 @@ QUIET = (
 ADOPTED = ("uvicorn",)
 
 
+OUR_PACKAGES = frozenset({"config", "documents", "workflows", "outbox", "streaming"})
+# Of OSError and its kin: libraries derive errors from it that quote what a server answered.
+SYSTEM_MODULES = frozenset({"builtins", "socket", "ssl"})
+QUOTES_NOBODY = (redis.ConnectionError, redis.TimeoutError, ImproperlyConfigured, CommandError)
+MAX_FAULTS = 20
+
+
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = {
@@ -54,17 +66,35 @@ class JsonFormatter(logging.Formatter):
         extra = {name: value for name, value in record.__dict__.items() if name not in STANDARD | DROPPED}
         ids = {name: extra.pop(name) for name in IDS if extra.get(name) is not None}
         fields |= {name: value if isinstance(value, int) else str(value) for name, value in ids.items()}
-        fields |= {name: clean_field(name, value) for name, value in extra.items() if name not in fields}
+        fields |= {
+            name: clean_field(name, _told(value)) for name, value in extra.items() if name not in fields
+        }
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = compact_error(record.exc_info[1])
         return json.dumps(fields, ensure_ascii=False, default=str)
 
 
 def _message(record: logging.LogRecord) -> str:
+    """Rendered; an exception among its parts says no more than `said_by` lets it."""
+    text = str(_told(record.msg))
+    if not record.args:
+        return text
+    args = record.args
+    told = (
+        {name: _told(part) for name, part in args.items()}
+        if isinstance(args, Mapping)
+        else tuple(map(_told, args))
+    )
     try:
-        return record.getMessage()
-    except (TypeError, ValueError):  # a wrong format must not cost us the record
-        return f"{record.msg} {record.args!r}"
+        return text % told
+    except (TypeError, ValueError, KeyError):  # a wrong format must not cost us the record
+        return f"{text} {told!r}"
+
+
+def _told(part: Any) -> Any:
+    if not isinstance(part, BaseException):
+        return part
+    return ": ".join(filter(None, (type(part).__name__, said_by(part))))
 
 
 def compact_error(error: BaseException) -> dict[str, Any]:
@@ -72,13 +102,30 @@ def compact_error(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
     compact: dict[str, Any] = {
         "class": type(error).__name__,
-        "message": clean_text(str(error)),
+        "message": said_by(error),
         "frames": [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames],
     }
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:
-        compact["cause"] = f"{type(cause).__name__}: {clean_text(str(cause))}"
+        compact["cause"] = ": ".join(filter(None, (type(cause).__name__, said_by(cause))))
     return compact
+
+
+def said_by(error: BaseException) -> str:
+    """The message of an exception, "" where it may quote what people or models wrote.
+
+    Our own classes, and those of `QUOTES_NOBODY`, speak in words that we know. A database quotes the row that it
+    refuses, a validation the value: of those, places and kinds are told, or nothing.
+    """
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        places = (
+            (".".join(map(str, fault["loc"])) or "whole", fault["type"]) for fault in faults[:MAX_FAULTS]
+        )
+        return clean_text(", ".join(f"{place} {kind}" for place, kind in places))
+    ours = type(error).__module__.partition(".")[0] in OUR_PACKAGES
+    system = isinstance(error, OSError) and type(error).__module__ in SYSTEM_MODULES
+    return clean_text(str(error)) if ours or system or isinstance(error, QUOTES_NOBODY) else ""
 
 
 def _short(filename: str) -> str:

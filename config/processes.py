@@ -9,7 +9,10 @@ def has_ended(process: "subprocess.Popen[bytes]") -> bool:
     """Whether the process is dead. It stays a zombie, so its id cannot pass to a stranger before `reap`."""
     if process.returncode is not None:
         return True
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # somebody else has reaped it
+        return True
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:

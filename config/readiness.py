@@ -19,6 +19,8 @@ WORKERS = ("worker", "worker-llm", "relay")
 # So many deaths in a row are no accident: better said now than after the time limit.
 HOPELESS_DEATHS = 3
 LOG_LINES_SHOWN = 12
+# What is asked runs on this machine: a proxy of the environment would answer for it.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Say = Callable[[str], None]
 
@@ -49,7 +51,7 @@ def wait_until_ready(
 def serves(url: str) -> bool:
     """Whether a web server answers there, be it with a demand for a password."""
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as response:
+        with DIRECTLY.open(url, timeout=ANSWER_SECONDS) as response:
             return bool(response.status < 500)
     except urllib.error.HTTPError as error:
         with error:

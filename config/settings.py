@@ -7,6 +7,7 @@ default), then the defaults below. What an app of ours needs is in its own `conf
 
 import os
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -77,7 +78,12 @@ TEMPLATES = [
 ]
 
 # Rows. SQLite waits for its one writer instead of failing: DEFERRED would answer "locked" at once.
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+# Without DATABASE_URL not through a URL: in one, `+`, `#` or `%` of the folder's name would mean something else.
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db("DATABASE_URL")
+    if env.str("DATABASE_URL", default="")
+    else {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "db.sqlite3")}
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",

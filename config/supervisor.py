@@ -4,6 +4,7 @@ Each runs in its own process group: Ctrl-C in the terminal reaches the superviso
 waits, and kills what is left. Should the supervisor itself be killed, the kernel kills its children (Linux).
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -51,8 +52,11 @@ class Child:
     started_at: float = 0.0
     starts_at: float = 0.0
     deaths_in_a_row: int = 0
+    log_due_at: float = 0.0
 
     def spawn(self, now: float) -> None:
+        """Raises OSError: no process, no memory, no room for the log."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 leashed(self.program.argv),
@@ -71,12 +75,18 @@ class Child:
             return None
         status = reap(self.process)
         self.process = None
-        lived = now - self.started_at
-        self.deaths_in_a_row = 1 if lived >= limits.restart_healthy_seconds else self.deaths_in_a_row + 1
+        if now - self.started_at >= limits.restart_healthy_seconds:
+            self.deaths_in_a_row = 0
+        wait = self.plan_start(now, limits=limits)
+        return f"{self.program.name} {in_words(status)}; starting it again in {wait:.1f} s"
+
+    def plan_start(self, now: float, *, limits: ConfigSettings) -> float:
+        """One more death or failed start: the next start waits longer. Returns the wait in seconds."""
+        self.deaths_in_a_row += 1
         doublings = min(self.deaths_in_a_row - 1, 30)
         wait = min(limits.restart_wait_cap_seconds, limits.restart_wait_seconds * 2.0**doublings)
         self.starts_at = now + wait
-        return f"{self.program.name} {in_words(status)}; starting it again in {wait:.1f} s"
+        return wait
 
     def terminate(self) -> None:
         if self.process is not None and not has_ended(self.process):
@@ -127,6 +137,8 @@ class Supervisor:
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._started = threading.Event()
+        self._ended = threading.Event()
+        self.failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def log_of(self, name: str) -> Path:
@@ -155,7 +167,12 @@ class Supervisor:
     def stop(self) -> None:
         """SIGTERM to all, SIGKILL after `stop_timeout_seconds`; returns when nobody is left."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def wait(self) -> None:
+        """Returns when everything has ended: after `stop()`, or because supervising failed (`failure`)."""
+        self._ended.wait()
 
     def hurry(self) -> None:
         """Ends a `stop()` that is under way in another thread: whoever still runs is killed now."""
@@ -175,17 +192,39 @@ class Supervisor:
                     self._tend(child)
                 self._started.set()
                 self._stopping.wait(TICK_SECONDS)
+        except Exception as error:
+            self.failure = error
         finally:
             self._started.set()
             self._stop_all()
+            self._ended.set()
 
     def _tend(self, child: Child) -> None:
         now = time.monotonic()
         if sentence := child.note_death(now, limits=self.limits):
-            self.say(sentence)
+            self._tell(sentence)
         if child.process is None and now >= child.starts_at:
+            self._spawn(child, now)
+        if now >= child.log_due_at:
+            self._keep_log_short(child, now)
+
+    def _spawn(self, child: Child, now: float) -> None:
+        try:
             child.spawn(now)
-        child.set_log_aside(self.limits.log_max_bytes)
+        except OSError as error:
+            wait = child.plan_start(now, limits=self.limits)
+            self._tell(f"{child.program.name} cannot be started: {error}; trying again in {wait:.1f} s")
+
+    def _keep_log_short(self, child: Child, now: float) -> None:
+        try:
+            child.set_log_aside(self.limits.log_max_bytes)
+        except OSError as error:
+            child.log_due_at = now + self.limits.restart_wait_cap_seconds
+            self._tell(f"the log of {child.program.name} cannot be set aside: {error}")
+
+    def _tell(self, sentence: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more; the processes still count
+            self.say(sentence)
 
     def _stop_all(self) -> None:
         for outlives in (False, True):
@@ -201,7 +240,7 @@ class Supervisor:
         while not all(child.is_gone() for child in children):
             if time.monotonic() >= deadline or self._at_once.wait(TICK_SECONDS):
                 names = ", ".join(child.program.name for child in children if not child.is_gone())
-                self.say(
+                self._tell(
                     f"killing {names}: still busy after SIGTERM; what was under way is taken up again later"
                 )
                 return

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-import pypdfium2
 from PIL import Image
 from pydantic import BaseModel, Field
 
@@ -22,6 +21,8 @@ MARKER = re.compile(r"^\[page (\d+)\]$", re.MULTILINE)
 # Where a word was broken at a line's end PDFium puts one of these in place of the hyphen.
 BROKEN_WORD = re.compile("[\ufffe\x02]\n?")
 STAMP_MAX_CHARS = 200  # on a page that is one picture, less text than this is a stamp and not the page's text
+
+TEXT_SHARE = 2  # taken of a page over what is kept of the document, as tidying makes it shorter
 
 
 class Page(BaseModel):
@@ -77,14 +78,14 @@ def _read_pdf(content: bytes, warnings: list[str]) -> Iterator[tuple[Page, int]]
 
 def _read_pdf_page(document: pdfs.OpenPdf, number: int, *, seconds_left: float) -> Page:
     try:
-        text = _tidy(document.text(number))
+        text = _tidy(document.text(number, max_chars=TEXT_SHARE * conf().text_max_chars))
         if _is_usable(text) and not (len(text) < STAMP_MAX_CHARS and document.is_scan(number)):
             return Page(number=number, text=text, source="text-layer")
         image = document.render(
             number, dots_per_inch=conf().ocr_dots_per_inch, max_pixels=conf().ocr_max_pixels
         )
-    except pypdfium2.PdfiumError:
-        return _unread(number, f"Page {number} is damaged and could not be read.")
+    except pdfs.PageUnreadable as problem:
+        return _unread(number, f"Page {number} {problem}.")
     page = _read_scan(image, number=number, seconds_left=seconds_left)
     if len(page.text) < len(text):  # a short text layer is better than none
         return page.model_copy(update={"text": text, "source": "text-layer"})

@@ -64,6 +64,9 @@ class StreamingSettings(BaseModel):
     follow_queue_max_events: Count = Field(64, description="events that wait for one slow reader")
     follow_page_events: Count = Field(500, description="events that one catch-up read fetches")
     stream_max_age_seconds: Seconds = Field(900.0, description="after it a stream is closed politely")
+    send_timeout_seconds: Seconds = Field(
+        60.0, description="until a reader of a stream takes 64 kB; then it is cut"
+    )
     ws_max_subscriptions: Count = Field(20, description="runs on one socket")
     ws_max_frame_bytes: Count = Field(4_096, description="one frame from a client")
     fanout_block_ms: int = Field(1_000, ge=1, le=2_000, description="one blocking read of the streams")

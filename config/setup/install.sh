@@ -43,6 +43,9 @@ missing_packages() {
     done <"$packages"
 }
 
+# The data folder holds secrets and documents: for its owner alone.
+make_logs() { (umask 077 && mkdir -p "$logs"); }
+
 become_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
@@ -94,8 +97,17 @@ make_venv() {
     "$1" -m venv --clear .venv >>"$log" 2>&1 && venv_works
 }
 
+# Whether .venv was made where it is now, and not in a folder that was moved or renamed since.
+venv_is_here() {
+    case $(cat "$stamp" 2>/dev/null) in
+        *" $here") return 0 ;;
+        */*) return 1 ;;
+        *) return 0 ;; # not finished, or a stamp without a path
+    esac
+}
+
 ensure_venv() {
-    if venv_works; then return; fi
+    if venv_is_here && venv_works; then return; fi
     interpreter=$(find_python)
     package=$(awk '$1 == "venv" { print $2 }' "$packages")
     make_venv "$interpreter" ||
@@ -139,10 +151,12 @@ install_packages() {
 
 # --- what to do --------------------------------------------------------------------------------------------------
 
+here=$(pwd -P)
 stamp=.venv/.installed
-wanted="$kind $(cat "$lock" config/setup/uv.txt | cksum)"
+# With the checkout's path: the programs in .venv/bin name their interpreter by it.
+wanted="$kind $(cat "$lock" config/setup/uv.txt | cksum) $here"
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || [ ! -x "$python" ]; then
-    mkdir -p "$logs"
+    make_logs
     echo "--- $(date -u +%FT%TZ) $kind" >>"$log"
     ensure_venv
     install_packages
@@ -150,6 +164,6 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || [ ! -x "$python" ]; then
     printf '%s' "$wanted" >"$stamp"
     say "Python packages ready"
 fi
-mkdir -p "$logs"
+make_logs
 system_packages always "scanned pages are read with it"
 if [ "$kind" = dev ]; then system_packages browser "the browser tests need it"; fi

@@ -5,6 +5,8 @@ from streaming.gateway.drain import DRAIN
 from streaming.gateway.errors import Refused
 from streaming.gateway.http import events_response
 from streaming.gateway.log import events_page
+from streaming.gateway.reads import read
+from streaming.gateway.send_limit import SendLimit
 from streaming.gateway.websocket import RunSocket
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "Refused",
     "RunSocket",
     "Seen",
+    "SendLimit",
     "events_page",
     "events_response",
+    "read",
 ]

@@ -28,7 +28,7 @@ class Seen:
 class Access(Protocol):
     """Asked when a run is opened and again at every heartbeat: rights that ended must end the stream.
 
-    principal: whatever the transport was given (for sockets `scope["user"]`); read anew what may have changed.
+    principal: whatever the transport was given (sockets make it of their scope); read anew what may have changed.
     """
 
     async def look(self, principal: Any, run_id: UUID) -> Seen | None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from channels.layers import get_channel_layer
-from django.db import DatabaseError
+from django.db import Error
 
 from streaming.conf import conf
 from streaming.gateway.log import Page, Tip, read_page, read_tip
@@ -18,6 +19,8 @@ from streaming.gateway.shared import Read, SharedRead
 from streaming.hints import EventsHint, FramesHint, group_of, parse_hint
 
 logger = logging.getLogger(__name__)
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 JOIN_TIMEOUT_SECONDS = 2.0  # a frozen Redis must not hold up whoever wants to read the database
 RETRY_SECONDS, RETRY_CAP_SECONDS = 0.5, 5.0
@@ -54,7 +57,26 @@ class RunFeed:
         self._joined_late = asyncio.Event()  # somebody read before we could hear
         self._tips: SharedRead[Tip | None] = SharedRead(partial(read, read_tip, run))
         self._pages: dict[int, SharedRead[Page]] = {}
-        self._tasks = [self._loop.create_task(work) for work in (self._listen(), self._watch())]
+        self._is_closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        for work in (self._listen, self._watch):
+            self._begin(work)
+
+    def _begin(self, work: Work) -> None:
+        if not self._is_closing:
+            task = self._loop.create_task(work())
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._on_done, work))
+
+    def _on_done(self, work: Work, task: asyncio.Task[None]) -> None:
+        """Neither work may fail in silence: its followers would wait for hints that nobody hears."""
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        logger.error("feed failed", exc_info=error, extra={"run": self.run})
+        self._is_deaf.set()
+        self._tried.set()
+        self._loop.call_later(RETRY_SECONDS, self._begin, work)
 
     # Followers
 
@@ -89,6 +111,7 @@ class RunFeed:
         """Leave the group. Not before the joining has ended: the layer forgets a channel only when its receive()
         is cancelled.
         """
+        self._is_closing = True
         await self.ready()
         pending = set(self._tasks)
         while (
@@ -137,6 +160,7 @@ class RunFeed:
             while True:
                 await self._receive(layer, channel)
         finally:
+            self._is_joined = False
             await self._part(layer, channel)
 
     async def _join(self, layer: Any) -> str:
@@ -218,6 +242,6 @@ class RunFeed:
         before = self._heard
         try:
             await self.tip(since=self._loop.time())
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("log not readable", extra={"run": self.run, "error": type(error).__name__})
         return self._heard > before

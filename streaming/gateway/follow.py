@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError
+from django.db import Error
 
 from outbox import wire
 from streaming.conf import conf
@@ -134,7 +134,7 @@ class _Follower:
         """What comes next, at most TURN_ITEMS; empty when nothing did for a while."""
         try:
             return await self._turn()
-        except DatabaseError as error:
+        except Error as error:
             logger.warning(
                 "log not readable", extra={"run": self._opening.run, "error": type(error).__name__}
             )

@@ -14,10 +14,10 @@ from outbox import wire
 from streaming.conf import conf
 from streaming.gateway.errors import not_found
 from streaming.gateway.follow import Opening, follow
-from streaming.gateway.followed import CaughtUp, Denied, End, Event, Followed, Frame, Opened, control
+from streaming.gateway.followed import CaughtUp, Denied, End, Event, Followed, Frame, Gap, Opened, control
 from streaming.gateway.log import read_page
-from streaming.gateway.reads import read, release_request_connection
-from streaming.gateway.sse import STREAM_HEADERS
+from streaming.gateway.reads import read, release_request_thread
+from streaming.gateway.sse import STREAM_HEADERS, max_age_seconds
 
 CONTENT_TYPE = "application/x-ndjson"
 
@@ -29,8 +29,8 @@ def ndjson_response(opening: Opening, *, follows: bool) -> HttpResponseBase:
 
 
 async def _followed(opening: Opening) -> AsyncIterator[bytes]:
-    await release_request_connection()
-    async with aclosing(follow(opening)) as items:
+    await release_request_thread()
+    async with aclosing(follow(opening, max_age_seconds=max_age_seconds())) as items:
         async for item in items:
             yield line(item)
             if isinstance(item, End):
@@ -38,17 +38,27 @@ async def _followed(opening: Opening) -> AsyncIterator[bytes]:
 
 
 async def _present(opening: Opening) -> AsyncIterator[bytes]:
-    """Up to the head that the opening saw. `state` of the last line is null while the run goes on."""
-    await release_request_connection()
+    """Up to the head that the opening saw. `state` of the last line is null while the run goes on.
+
+    What the log itself does not have is named as a gap; without its last events it has no end.
+    """
+    await release_request_thread()
     head, seen, allowed = opening.tip.seq, opening.after, opening.seen.allowed
     while seen < head:
         limit = min(conf().follow_page_events, head - seen)
         page = await read(partial(read_page, opening.run, after=seen, limit=limit))
         fresh = [event for event in page.events if event.seq <= head]
         if not fresh:
-            break
-        seen = fresh[-1].seq
-        yield b"".join(b"%b\n" % event.body for event in fresh if event.audience in allowed)
+            yield line(Gap(seen, head + 1))
+            return
+        lines = []
+        for event in fresh:
+            if event.seq > seen + 1:
+                lines.append(line(Gap(seen, event.seq)))
+            if event.audience in allowed:
+                lines.append(line(Event(event.seq, event.body)))
+            seen = event.seq
+        yield b"".join(lines)
     yield wire.encode({"type": "end", "last_seq": head, "state": opening.tip.state}) + b"\n"
 
 

@@ -1,7 +1,8 @@
 """Database reads of streams: on a few threads of their own, and no connection outlives its read.
 
-Sockets have no thread of their own in Channels (all would share one), and a request's thread keeps its connection
-for as long as the answer lasts, which for a stream is hours.
+Sockets have no thread of their own in Channels (all would share one). A request has one, which Django starts for its
+middleware and keeps, with its connection, for as long as the answer lasts: for a stream, that is hours. So streams
+read here, and give the request's own thread back before they begin.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import close_old_connections, connections
 
 from streaming.conf import conf
@@ -27,9 +28,17 @@ async def read(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -
     )
 
 
-async def release_request_connection() -> None:
-    """Close what a request's own thread used to authenticate, before its answer becomes a stream."""
+async def release_request_thread() -> None:
+    """Close what a request's own thread opened, and end the thread, before its answer becomes a stream.
+
+    Django ends its thread with the answer only. If it needs one again to close the answer, it gets a new one.
+    """
     await sync_to_async(connections.close_all, thread_sensitive=True)()
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context is not None:
+        executor = SyncToAsync.context_to_thread_executor.pop(context, None)
+        if executor is not None:
+            executor.shutdown(wait=False)
 
 
 @cache

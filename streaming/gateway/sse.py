@@ -12,7 +12,7 @@ from streaming.conf import conf
 from streaming.gateway.errors import not_found
 from streaming.gateway.follow import Opening, follow
 from streaming.gateway.followed import Bye, Denied, End, Event, Followed, Frame, Opened, control
-from streaming.gateway.reads import release_request_connection
+from streaming.gateway.reads import release_request_thread
 
 CONTENT_TYPE = "text/event-stream"
 # no-transform and the second header: a proxy that collects or compresses would hold events back.
@@ -29,13 +29,17 @@ def sse_response(opening: Opening) -> HttpResponseBase:
 
 
 async def _blocks(opening: Opening) -> AsyncIterator[bytes]:
-    await release_request_connection()
-    max_age = conf().stream_max_age_seconds * random.uniform(YOUNGEST_END, 1)
-    async with aclosing(follow(opening, max_age_seconds=max_age)) as items:
+    await release_request_thread()
+    async with aclosing(follow(opening, max_age_seconds=max_age_seconds())) as items:
         async for item in items:
             yield block(item, epoch=opening.tip.epoch)
             if isinstance(item, End):
                 return
+
+
+def max_age_seconds() -> float:
+    """Of one stream: those that were opened together do not all come back together."""
+    return conf().stream_max_age_seconds * random.uniform(YOUNGEST_END, 1)
 
 
 def block(item: Followed, *, epoch: int) -> bytes:

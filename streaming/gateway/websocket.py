@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError
+from django.db import Error
 
 from outbox import wire
 from streaming.conf import conf
@@ -33,7 +33,9 @@ CLOSE_TIMEOUT_SECONDS = 5.0
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Identify = Callable[[Scope], Any | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,13 @@ BAD_FRAME, NOT_SIGNED_IN, SILENT, TOO_MANY, RESTART, FAILED = 4400, 4401, 4408, 
 
 
 class RunSocket:
-    """One connection. `scope["user"]` must be there: the application stands behind an authentication middleware."""
+    """One connection. identify: makes the principal, for `access`, of an authenticated scope; None: nobody."""
 
     def __init__(
-        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, access: Access
+        self, scope: Scope, receive: Receive, send: Send, *, access: Access, identify: Identify
     ) -> None:
         self._scope, self._receive, self._asgi_send = scope, receive, send
-        self._principal = scope.get("user")
+        self._principal = identify(scope)
         self._access = access
         self._subscriptions: dict[UUID, asyncio.Task[None]] = {}
         self._sending = asyncio.Lock()
@@ -64,11 +66,11 @@ class RunSocket:
         self._heard_at = self._loop.time()
 
     @classmethod
-    def as_asgi(cls, *, access: Access) -> Application:
+    def as_asgi(cls, *, access: Access, identify: Identify) -> Application:
         """The application for the route of the socket."""
 
-        async def application(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-            await cls(scope, receive, send, access=access).serve()
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await cls(scope, receive, send, access=access, identify=identify).serve()
 
         return application
 
@@ -96,15 +98,13 @@ class RunSocket:
     def _refusal(self, offered: Any) -> Close | None:
         if offered and SUBPROTOCOL not in offered:
             return Close(BAD_FRAME, f"speak {SUBPROTOCOL}")
-        if not getattr(self._principal, "is_authenticated", False):
+        if self._principal is None:
             return Close(NOT_SIGNED_IN, "sign in first")
         return None
 
     async def _close(self, end: Close) -> None:
-        logger.info(
-            "socket closed",
-            extra={"code": end.code, "reason": end.reason, "runs": len(self._subscriptions)},
-        )
+        extra = {"code": end.code, "reason": end.reason, "runs": len(self._subscriptions)}
+        logger.info("socket closed", extra=extra)
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 if end.code == RESTART:
@@ -172,7 +172,7 @@ class RunSocket:
             opening = await open_run(run, principal=self._principal, access=self._access, cursors=[after])
         except Refused as refused:
             await self._refuse(run, refused)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("log not readable", extra={"run": run, "error": type(error).__name__})
             await self._refuse(run, Refused("overloaded", 503, "The log cannot be read now; try again soon."))
         else:

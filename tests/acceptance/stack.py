@@ -31,6 +31,9 @@ POLL_SECONDS = 0.05
 Answer = TypeVar("Answer")
 
 
+# Every request says trust_env=False: a proxy of the environment knows nothing of this machine's loopback.
+
+
 def wait_for(question: Callable[[], Answer | None], *, seconds: float, what: str) -> Answer:
     """The first answer that is not None or False. Raises AssertionError, naming `what`, after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -64,11 +67,13 @@ class Stack:
         return ("admin", self.env["ADMIN_PASSWORD"])
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", auth=self.auth, timeout=20, **options)
+        return httpx.get(f"{self.url}{path}", auth=self.auth, timeout=20, trust_env=False, **options)
 
     def upload(self, content: bytes, name: str = "lease.pdf") -> httpx.Response:
         files = {"file": (name, content, "application/octet-stream")}
-        return httpx.post(f"{self.url}/api/analysis", auth=self.auth, files=files, timeout=30)
+        return httpx.post(
+            f"{self.url}/api/analysis", auth=self.auth, files=files, timeout=30, trust_env=False
+        )
 
     def start_run(self) -> str:
         """Upload the sample; returns the run's id."""
@@ -90,6 +95,7 @@ class Stack:
                 headers={"Accept": "application/json"},
                 auth=self.admin_auth,
                 timeout=20,
+                trust_env=False,
             ).raise_for_status()
             page = answer.json()["events"]
             events += page
@@ -142,7 +148,7 @@ class Stack:
 
     def session_cookie(self) -> str:
         """Sign in through the login form, as a browser does."""
-        with httpx.Client(base_url=self.url, timeout=20) as client:
+        with httpx.Client(base_url=self.url, timeout=20, trust_env=False) as client:
             client.get("/login/")
             token = client.cookies["csrftoken"]
             form = {"username": "demo", "password": self.env["DEMO_PASSWORD"], "csrfmiddlewaretoken": token}

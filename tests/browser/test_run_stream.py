@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute
@@ -211,10 +212,8 @@ def test_without_a_cursor_it_begins_from_the_snapshot(script_page: Page) -> None
     assert seen(script_page) == []
 
 
-def test_where_no_socket_gets_through_it_goes_by_server_sent_events(script_page: Page) -> None:
-    server = ScriptedServer(script_page, log=3)
-    server.refuses_sockets = True
-    server.is_terminal = True
+def sse_of_three() -> Callable[[Route, int], None]:
+    """A stream of the whole log of three events; 204 from the second time on."""
     served = []
 
     def sse(route: Route, after: int) -> None:
@@ -229,13 +228,107 @@ def test_where_no_socket_gets_through_it_goes_by_server_sent_events(script_page:
         body = "retry: 2000\n" + "".join(blocks)
         route.fulfill(body=body, content_type="text/event-stream")
 
-    server.sse = sse
+    return sse
+
+
+def test_where_no_socket_gets_through_it_goes_by_server_sent_events(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=3)
+    server.refuses_sockets = True
+    server.is_terminal = True
+    server.sse = sse_of_three()
     follow(script_page, limits={"idlePollMs": 20})
 
     wait_until(script_page, "said.at(-1) === 'done'")
     assert seen(script_page) == numbers(3)
     assert "offline" not in script_page.evaluate("said")
     server.refuses_sockets, server.is_terminal = False, False
+    server.grow(1)
+    wait_until(script_page, "seen.length === 4")
+
+
+def test_where_a_proxy_swallows_sockets_it_goes_by_server_sent_events(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=3)
+    server.is_terminal = True
+    server.swallow_sockets()
+    server.sse = sse_of_three()
+    follow(script_page, limits={"openMs": 100})
+
+    wait_until(script_page, "said.at(-1) === 'done'")
+    assert seen(script_page) == numbers(3)
+    assert script_page.evaluate("swallowed") == 1
+    assert "offline" not in script_page.evaluate("said")
+
+
+def test_a_page_that_was_hidden_while_its_socket_opened_has_not_missed_it(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=3)
+    server.swallow_sockets()
+    asked = []
+    server.sse = lambda route, after: asked.append(after)
+    follow(script_page)
+
+    wait_until(script_page, "swallowed === 1")
+    script_page.evaluate("window.dispatchEvent(new Event('pagehide'))")
+    script_page.evaluate("window.dispatchEvent(new Event('pageshow'))")
+
+    wait_until(script_page, "swallowed === 2")
+    assert asked == []
+
+
+def test_a_read_of_the_log_that_hangs_is_said_and_costs_no_event(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=1)
+    server.unanswered = 1
+    follow(script_page, limits={"openMs": 300})
+    wait_until(script_page, "seen.length === 1 && said.at(-1) === 'live'")
+
+    *_, last = server.grow(2)
+    server.tell(last)
+    wait_until(script_page, "said.at(-1) === 'catching_up'")
+    server.send({"type": "hb", "run": RUN, "head": 3, "epoch": 1})
+
+    wait_until(script_page, "seen.length === 3 && said.at(-1) === 'live'")
+    assert (server.cursors, server.unanswered) == ([0, 1], 0)
+
+
+def test_a_read_that_hangs_on_an_old_connection_disturbs_no_new_one(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=1)
+    server.unanswered = 1
+    follow(script_page, limits={"openMs": 1_000})
+    wait_until(script_page, "seen.length === 1")
+
+    *_, last = server.grow(2)
+    server.tell(last)
+    wait_until(script_page, "said.at(-1) === 'catching_up'")
+    server.sockets[-1].close(code=1012)
+    wait_until(script_page, "seen.length === 3")
+    with script_page.expect_event("requestfailed", lambda request: "events" in request.url):
+        *_, last = server.grow(2)
+        server.tell(last)
+        wait_until(script_page, "seen.length === 5")
+    server.tell(*server.grow(1))
+
+    wait_until(script_page, "seen.length === 6")
+    assert server.cursors == [0, 1]
+    assert server.backfills == [3]
+
+
+def test_a_snapshot_that_hangs_is_asked_for_again(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=2)
+    server.unanswered = 1
+    follow(script_page, after=None, limits={"openMs": 200})
+
+    wait_until(script_page, "said.at(-1) === 'live'")
+    assert server.cursors == [2]
+
+
+def test_after_the_end_a_snapshot_that_hangs_is_asked_for_again(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=3)
+    server.refuses_sockets = server.is_terminal = True
+    server.sse = sse_of_three()
+    server.unanswered = 1
+    follow(script_page, limits={"openMs": 200, "idlePollMs": 20})
+    wait_until(script_page, "said.at(-1) === 'done'")
+
+    server.refuses_sockets = server.is_terminal = False
     server.grow(1)
     wait_until(script_page, "seen.length === 4")
 

@@ -5,6 +5,8 @@ from django.http import HttpRequest
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
+from workflows.access import Principal, principal_of
+
 
 def challenge(request: HttpRequest | Request) -> str:
     """What a 401 asks for. Not Basic where a browser fetches in the background: it would open a password box."""
@@ -20,5 +22,19 @@ class BrowserSession(SessionAuthentication):
 
 def authenticate(request: HttpRequest) -> User | None:
     """The active user of a plain Django request, or None. Raises DRF's AuthenticationFailed for wrong credentials."""
-    user = Request(request, authenticators=[BrowserSession(), BasicAuthentication()]).user
+    user = _asked(request).user
     return user if isinstance(user, User) and user.is_active else None
+
+
+def identify(request: HttpRequest) -> Principal | None:
+    """The same for who will be looked at again and again: with what they proved it by."""
+    asked = _asked(request)
+    user = asked.user
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    is_browser = isinstance(asked.successful_authenticator, BrowserSession)
+    return principal_of(user, session=request.session if is_browser else None)
+
+
+def _asked(request: HttpRequest) -> Request:
+    return Request(request, authenticators=[BrowserSession(), BasicAuthentication()])

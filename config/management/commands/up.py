@@ -1,7 +1,6 @@
 import sys
-import threading
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -9,13 +8,14 @@ from django.core.management.base import BaseCommand
 from config.data_folder import DataFolder
 from config.launch import REFUSALS, SAMPLE, Address, System, running_system
 from config.log_tail import LogTail
+from config.readiness import StartError
 
 BANNER = """
 Longhaul is up.
 
   Page     {system.url}/
   Admin    {system.url}/admin/
-  API      {system.url}/api/v1/
+  API      {system.url}/api/v1/runs
   Flower   {system.flower_url}/
 
   Sign in  {demo.name:<7}  {demo.shown}
@@ -41,12 +41,18 @@ class Command(BaseCommand):
                 self.say(banner(system, folder))
                 if options["logs"]:
                     self.show_logs(folder)
-                threading.Event().wait()
+                self.wait(system)
         except KeyboardInterrupt:
             self.say("stopped; the data is kept")
         except REFUSALS as error:
             self.stderr.write(str(error))
             sys.exit(1)
+
+    def wait(self, system: System) -> NoReturn:
+        """Until a signal. Raises StartError when the supervisor ends without one."""
+        system.supervisor.wait()
+        reason = f" ({error})" if (error := system.supervisor.failure) else ""
+        raise StartError(f"The supervisor ended by itself{reason}, and with it everything. Start it again.")
 
     def say(self, text: str) -> None:
         """At once, also into a pipe."""

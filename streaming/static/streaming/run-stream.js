@@ -13,7 +13,7 @@ const SUBPROTOCOL = "runs.v1.json";
 const DEFAULTS = Object.freeze({
   heartbeatMs: 15_000, // until `hello` says otherwise
   silence: 2.5, // heartbeats of silence after which a connection is dead
-  openMs: 10_000, // longest wait for the first frame of a connection
+  openMs: 10_000, // longest wait for the first frame of a connection, and for an answer that is read at once
   healthyMs: 10_000, // a connection that lived this long ends a series of failures
   backoffBaseMs: 1_000,
   backoffCapMs: 30_000,
@@ -79,7 +79,7 @@ export class RunStream extends EventTarget {
   #misses = 0; // sockets in a row that said nothing
   #socketWorked = false;
   #head = 0; // the highest number the server has told us of
-  #healing = false;
+  #healing = null; // the connection whose gap is being read, by its #interrupt
   #era = 0; // times the snapshot was taken as a new beginning
   #mustLoad;
   #isFull = true; // whether we are shown every event, so that a jump is a loss
@@ -199,10 +199,13 @@ export class RunStream extends EventTarget {
     return new Promise((resolve) => {
       const socket = new WebSocket(this.#socketUrl, SUBPROTOCOL);
       const send = (frame) => socket.send(JSON.stringify(frame));
-      const end = (cut) => {
+      const end = ({ failed, ...cut }) => {
         socket.onopen = socket.onmessage = socket.onclose = null;
         socket.close();
-        resolve(cut);
+        const isMiss = failed && !this.#heard;
+        if (isMiss) this.#misses += 1;
+        // Where a proxy refuses sockets, or swallows them, the other transport is tried at once.
+        resolve({ ...cut, again: isMiss && !this.#socketWorked });
       };
       this.#begin(end);
       socket.onopen = () => send({ type: "subscribe", run: this.run, after: this.cursor });
@@ -214,10 +217,8 @@ export class RunStream extends EventTarget {
         if (!frame.run || frame.run === this.run) this.#take(frame);
       };
       socket.onclose = ({ code }) => {
-        if (!this.#heard) this.#misses += 1;
         if (code === 4400) this.#misses = 3; // we do not agree on frames: go by the other transport
-        // Where a proxy lets no socket through, the other transport is tried at once.
-        end({ refused: REFUSED_CODES[code], lost: !this.#heard, again: !this.#heard && !this.#socketWorked });
+        end({ refused: REFUSED_CODES[code], lost: !this.#heard, failed: true });
       };
     });
   }
@@ -236,7 +237,7 @@ export class RunStream extends EventTarget {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return this.#over ? { done: true } : {};
+      if (done) return { done: this.#over && this.seen >= this.#head };
       this.#hear();
       for (const { event, data } of parser.feed(value)) {
         const body = JSON.parse(data);
@@ -259,7 +260,7 @@ export class RunStream extends EventTarget {
 
   #watch(ms) {
     clearTimeout(this.#watchdog);
-    this.#watchdog = setTimeout(() => this.#interrupt({}), ms);
+    this.#watchdog = setTimeout(() => this.#interrupt({ failed: true }), ms);
   }
 
   /** The page is looked at again. Timers slept with it, so ask the clock whether the line can still be alive. */
@@ -334,22 +335,25 @@ export class RunStream extends EventTarget {
   /** Reads the log up to `head`. Numbers that are missing there as well belong to events that are not for us. */
   async #heal(head = 0) {
     this.#head = Math.max(this.#head, head);
-    if (this.#healing || this.#mustLoad) return;
-    this.#healing = true;
+    // Between two connections nothing is read: the next one begins with a replay.
+    if (this.#healing === this.#interrupt || this.#mustLoad || this.#aliveAt === 0) return;
+    const connection = (this.#healing = this.#interrupt);
     const era = this.#era;
     try {
       while (this.seen < this.#head) {
         const goal = this.#head;
+        this.#say("catching_up");
         const page = await this.#get(`${this.#eventsUrl}?after=${this.cursor}`);
-        if (era !== this.#era) return; // this page is of a log that is gone
+        // This page is of a log that is gone, or the connection is, and the next one does this work.
+        if (era !== this.#era || connection !== this.#interrupt) return;
         for (const envelope of page.events) if (envelope.seq > this.seen) this.#apply(envelope);
         if (!page.next) this.seen = Math.max(this.seen, goal);
       }
       this.#settle();
     } catch (error) {
-      this.#interrupt(error.cut ?? { lost: true });
+      connection(error.cut ?? { lost: true });
     } finally {
-      this.#healing = false;
+      if (this.#healing === connection) this.#healing = null;
     }
   }
 
@@ -363,9 +367,12 @@ export class RunStream extends EventTarget {
     this.dispatchEvent(new CustomEvent(again ? "reset" : "snapshot", { detail: snapshot }));
   }
 
+  /** Never longer than `openMs`, answer and body: whoever waits for it forgets what else it would have heard. */
   async #get(url) {
-    const response = await this.#fetch(url, { headers: { Accept: "application/json" }, signal: this.#abort?.signal });
-    return response.json();
+    const signals = [AbortSignal.timeout(this.#limits.openMs)];
+    if (this.#abort) signals.push(this.#abort.signal);
+    const options = { headers: { Accept: "application/json" }, signal: AbortSignal.any(signals) };
+    return (await this.#fetch(url, options)).json();
   }
 
   /** A good response, or an error whose `cut` says how the connection ends. */

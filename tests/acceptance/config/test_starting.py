@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
+import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from django.conf import settings
 from config.data_folder import DataFolder, read_values
 from config.demo_client import Client
 from config.ports import free_port
+from config.readiness import DIRECTLY
 
 pytestmark = pytest.mark.acceptance
 
@@ -111,10 +112,10 @@ def test_up_serves_heals_and_stops_without_a_trace(
         environment["FLOWER_PORT"],
     ):
         assert shown in up.text
-    with urllib.request.urlopen(f"{url}/readyz") as answer:
+    with DIRECTLY.open(f"{url}/readyz") as answer:
         assert answer.status == 200
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"http://127.0.0.1:{environment['FLOWER_PORT']}/workers")
+        DIRECTLY.open(f"http://127.0.0.1:{environment['FLOWER_PORT']}/workers")
     workers = [
         process for process in up.family() if "--queues" in process.cmdline() and "llm" in process.cmdline()
     ]

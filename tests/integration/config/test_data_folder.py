@@ -68,6 +68,24 @@ def test_settings_read_the_file_as_we_do(tmp_path: Path, monkeypatch: pytest.Mon
     assert {name: os.environ.pop(name) for name in values} == values
 
 
+def test_a_folder_that_was_there_and_open_to_all_is_closed_to_others(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    (root / "logs").mkdir(parents=True)
+    root.chmod(0o755)
+
+    DataFolder(root).make()
+
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_many_share_stays_open(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+
+    DataFolder(tmp_path).make()
+
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+
+
 def test_a_folder_has_one_holder_at_a_time(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     with folder.held(url="http://127.0.0.1:8000"):

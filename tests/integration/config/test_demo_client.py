@@ -1,6 +1,7 @@
 import base64
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from config.demo_client import Client, ClientError
+from config.ports import free_port
+from config.readiness import serves
 
 LOG = [{"seq": seq, "type": "item.committed"} for seq in range(1, 8)] + [{"seq": 8, "type": "run.completed"}]
 
@@ -70,6 +73,20 @@ def test_a_cut_stream_is_taken_up_at_the_cursor_and_nothing_comes_twice(server: 
     assert [event["seq"] for event in events if "seq" in event] == list(range(1, 9))
     assert Server.streams == [0, 3, 3]
     assert cuts
+
+
+def test_a_proxy_of_the_environment_is_not_asked(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it would remember an environment without a proxy
+    path = tmp_path / "lease.pdf"
+    path.write_bytes(b"x")
+
+    assert client(server).upload(path) == {"id": "0198"}
+    assert serves(f"{server}/?after=0")
 
 
 def test_a_run_that_does_not_end_is_given_up_with_a_sentence(server: str) -> None:

@@ -1,6 +1,7 @@
 """The set-up script on machines that lack something: what it installs, what it says, what it does not repeat."""
 
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def machine(tmp_path: Path) -> Path:
     (venv / "python").symlink_to(str(shutil.which("true")))
     checksum = f"cat {tmp_path}/requirements.txt {setup}/uv.txt | cksum"
     stamp = subprocess.run(["sh", "-c", checksum], capture_output=True, text=True, check=True).stdout.strip()
-    (tmp_path / ".venv" / ".installed").write_text(f"runtime {stamp}")
+    (tmp_path / ".venv" / ".installed").write_text(f"runtime {stamp} {tmp_path.resolve()}")
     return tmp_path
 
 
@@ -74,6 +75,38 @@ def test_with_everything_there_it_says_nothing(machine: Path) -> None:
     program(machine, "tesseract", "exit 0")
 
     assert install(machine) == ""
+
+
+def test_the_data_folder_is_for_its_owner_alone(machine: Path) -> None:
+    install(machine)
+
+    assert stat.S_IMODE((machine / ".longhaul").stat().st_mode) == 0o700
+
+
+def test_a_checkout_that_was_moved_gets_a_new_venv(machine: Path) -> None:
+    program(machine, "tesseract", "exit 0")
+    program(
+        machine,
+        "python3",
+        f'case "$1" in -m) echo "$*" > {machine}/made; ln -sf /bin/true .venv/bin/python ;; esac',
+    )
+    (machine / "bin" / "ln").symlink_to(str(shutil.which("ln")))
+    moved = machine.with_name("moved")
+    (moved / "checkout").mkdir(parents=True)
+    for name in ("config", ".venv", "requirements.txt"):
+        (machine / name).rename(moved / "checkout" / name)
+
+    answer = subprocess.run(
+        [str(moved / "checkout" / "config" / "setup" / "install.sh"), "runtime"],
+        env={"PATH": str(machine / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    assert (machine / "made").read_text() == "-m venv --clear .venv\n"
+    assert (moved / "checkout" / ".venv" / ".installed").read_text().endswith(f" {moved.resolve()}/checkout")
 
 
 def test_without_rights_it_names_the_one_command_and_goes_on(machine: Path) -> None:

@@ -1,13 +1,20 @@
 import os
+import signal
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from config.conf import ConfigSettings
 from config.data_folder import DataFolder, DataFolderError, read_values, write_values
-from config.launch import Address, prepare_environment, running_system
+from config.interrupts import Interrupts
+from config.launch import Address, System, _stopped, prepare_environment, running_system
+from config.management.commands.up import Command
+from config.people import Login
 from config.ports import PortError, free_port
 from config.readiness import StartError
+from config.supervisor import Program, Supervisor
 
 
 @pytest.fixture
@@ -147,6 +154,48 @@ def test_a_data_folder_that_cannot_be_made_is_a_clear_message(tmp_path: Path) ->
 
     with pytest.raises(DataFolderError, match=r"cannot be made.*LONGHAUL_DATA_DIR"):
         DataFolder(tmp_path / "file" / "data").make()
+
+
+class Stubborn(Supervisor):
+    """Takes a Ctrl-C while it stops, as from somebody who is impatient."""
+
+    def stop(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+        super().stop()
+        assert self._at_once.is_set()
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_signal_while_stopping_leaves_nobody_behind(tmp_path: Path, interrupted: bool) -> None:
+    program = Program(name="worker", argv=("sleep", "600"))
+    supervisor = Stubborn(
+        programs=[program],
+        environment=dict(os.environ),
+        logs=tmp_path,
+        folder=tmp_path,
+        limits=ConfigSettings(),
+    )
+    expected = pytest.raises(KeyboardInterrupt) if interrupted else nullcontext()
+    with expected, Interrupts() as interrupts:
+        interrupts.at_once = supervisor.hurry
+        with _stopped(supervisor, interrupts, say=print):
+            supervisor.start()
+            assert supervisor.pids()
+            if interrupted:
+                signal.raise_signal(signal.SIGINT)
+    assert supervisor.pids() == {}
+
+
+def test_up_ends_with_a_sentence_when_its_supervisor_does(tmp_path: Path) -> None:
+    supervisor = Supervisor(programs=[], environment={}, logs=tmp_path, folder=tmp_path)
+    supervisor.failure = MemoryError("no memory")
+    login = Login("demo", "secret")
+    system = System(url="", flower_url="", logins={}, flower_login=login, supervisor=supervisor)
+    supervisor.start()
+    supervisor.stop()
+
+    with pytest.raises(StartError, match=r"The supervisor ended by itself \(no memory\)"):
+        Command().wait(system)
 
 
 def test_the_programs_of_this_environment_come_first(folder: DataFolder) -> None:

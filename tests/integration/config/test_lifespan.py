@@ -2,10 +2,9 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 
 from config.ports import free_port
-from config.readiness import serves
+from config.readiness import DIRECTLY, serves
 
 
 def test_a_stream_says_good_bye_at_sigterm_and_the_server_ends_at_once() -> None:
@@ -25,7 +24,7 @@ def test_a_stream_says_good_bye_at_sigterm_and_the_server_ends_at_once() -> None
         while not serves_something(port):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with DIRECTLY.open(url, timeout=20) as answer:
             assert answer.readline() == b"hello\n"
             server.send_signal(signal.SIGTERM)
             assert answer.read() == b"bye\n"

@@ -57,6 +57,14 @@ def test_compose_invents_no_secret() -> None:
         assert f"${{{secret}:-" not in text
 
 
+def test_compose_shows_no_password_in_a_command() -> None:
+    commands = [
+        (service.get("command"), service.get("healthcheck")) for service in COMPOSE["services"].values()
+    ]
+
+    assert "PASSWORD" not in str(commands)
+
+
 def test_compose_publishes_on_loopback_only() -> None:
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
 

@@ -3,63 +3,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-import pytest
+from config.supervisor import Supervisor, read_procfile
+from tests.integration.config.supervising import DEADLINE_SECONDS, POLITE, eventually, is_running, log, python
 
-from config.conf import ConfigSettings
-from config.supervisor import Program, Supervisor, read_procfile
-
-DEADLINE_SECONDS = 15.0
 # Starts a child of its own, as a prefork worker does, and tells both ids.
 PARENT = "import os,subprocess,sys; p=subprocess.Popen(['sleep','600']); print(os.getpid(),p.pid,flush=True); p.wait()"
 STUBBORN = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up',flush=True); time.sleep(600)"
-POLITE = (
-    "import signal,sys,time; signal.signal(signal.SIGTERM, lambda *_: sys.exit('drained'));"
-    "print('up',flush=True); time.sleep(600)"
-)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "not within the deadline"
-        time.sleep(0.02)
-
-
-def is_running(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
-def python(name: str, code: str, *, outlives: bool = False) -> Program:
-    return Program(name=name, argv=(sys.executable, "-c", code), outlives=outlives)
-
-
-@pytest.fixture
-def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
-    started: list[Supervisor] = []
-
-    def start(*programs: Program, **limits: float) -> Supervisor:
-        supervisor = Supervisor(
-            programs=programs,
-            environment=dict(os.environ),
-            logs=tmp_path / "logs",
-            folder=tmp_path,
-            limits=ConfigSettings(**{"restart_wait_seconds": 0.05, "stop_timeout_seconds": 5.0, **limits}),  # type: ignore[arg-type]
-        )
-        started.append(supervisor)
-        supervisor.start()
-        return supervisor
-
-    yield start
-    for supervisor in started:
-        supervisor.stop()
-
-
-def log(supervisor: Supervisor, name: str) -> str:
-    return supervisor.log_of(name).read_text()
 
 
 def test_a_killed_process_is_started_again(supervise: Callable[..., Supervisor]) -> None:

@@ -1,6 +1,7 @@
 """Documents as people send them, and as nobody should: each is built here, none is kept as a file."""
 
 import io
+import zlib
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
@@ -38,10 +39,62 @@ def pdf_without_pages() -> bytes:
 
 def pdf_of_a_giant_page() -> bytes:
     """A page of 5 by 5 metres, blank."""
+    return pdf_of_size("14400", "14400")
+
+
+def pdf_of_size(width: str, height: str) -> bytes:
+    """One blank page; sides in points."""
     return _assembled(
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 14400 14400]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %s %s]>>" % (width.encode(), height.encode()),
+    )
+
+
+def pdf_bomb(*, unpacked_bytes: int = 400_000_000) -> bytes:
+    """A file of a few kilobytes whose table of contents, packed three times over, unpacks to hundreds of megabytes."""
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 10 10]>>",
+    )
+    body, rows = b"%PDF-1.5\n", bytes(6)
+    for number, content in enumerate(objects, start=1):
+        rows += b"\1" + len(body).to_bytes(4, "big") + b"\0"
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    rows += b"\1" + len(body).to_bytes(4, "big") + b"\0"
+    packed = _packed_zeros(rows, unpacked_bytes)
+    for _ in range(2):
+        packed = zlib.compress(packed, 9)
+    head = b"4 0 obj\n<</Type/XRef/Size 5/W[1 4 1]/Root 1 0 R/Filter[%s]/Length %d>>stream\n" % (
+        b"/FlateDecode " * 3,
+        len(packed),
+    )
+    return body + head + packed + b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF" % len(body)
+
+
+def _packed_zeros(head: bytes, size: int) -> bytes:
+    packer, block = zlib.compressobj(9), bytes(1_000_000)
+    return b"".join([packer.compress(head), *(packer.compress(block) for _ in range(size // len(block)))]) + (
+        packer.flush()
+    )
+
+
+def pdf_with_a_bomb_on_its_first_page(*, unpacked_bytes: int = 400_000_000) -> bytes:
+    """Two pages: the first one's content unpacks to hundreds of megabytes, the second is an ordinary text."""
+    packed = _packed_zeros(b"", unpacked_bytes)
+    text = b"BT /F1 12 Tf 72 700 Td (The Tenant shall pay a rent of EUR 900.00 per month.) Tj ET"
+    page = (
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 7 0 R>>>>/Contents %d 0 R>>"
+    )
+    return _assembled(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>",
+        page % 5,
+        page % 6,
+        b"<</Filter/FlateDecode/Length %d>>stream\n%s\nendstream" % (len(packed), packed),
+        b"<</Length %d>>stream\n%s\nendstream" % (len(text), text),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     )
 
 

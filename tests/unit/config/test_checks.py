@@ -59,6 +59,26 @@ def test_relays_must_leave_a_slot_for_the_sweeper(settings, monkeypatch) -> None
     assert checks.check_settings() == []
 
 
+def test_an_item_must_fit_into_its_event(settings) -> None:
+    settings.LONGHAUL = {"ITEM_MAX_BYTES": "31000"}
+
+    (message,) = checks.check_settings()
+
+    assert message.id == "longhaul.E011"
+    assert "31000" in message.msg
+    assert message.hint is not None
+    assert "LONGHAUL_MAX_PAYLOAD_BYTES" in message.hint
+
+
+def test_a_step_is_more_patient_than_the_activity_of_a_model_is_noted(settings) -> None:
+    settings.LONGHAUL = {"ACTIVITY_INTERVAL_SECONDS": "151"}
+
+    messages = checks.check_settings()
+
+    assert ids(messages) == {"longhaul.E012"}
+    assert any(message.msg.startswith("Step extract_findings of document-analysis") for message in messages)
+
+
 def test_a_concurrency_that_is_no_number_is_refused(settings, monkeypatch) -> None:
     settings.LONGHAUL = {}
     monkeypatch.setenv("RELAY_CONCURRENCY", "many")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +15,13 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import path
 
 from config.ports import free_port
-from streaming.gateway import Refused, RunSocket, events_response
+from streaming.gateway import Refused, RunSocket, SendLimit, events_response
 from streaming.gateway.access import Access
 
 # What requests used to "authenticate": their own thread's database connection.
 request_connections: list[Any] = []
 rights: list[Access] = []
+SOMEBODY = object()
 
 
 async def events(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
@@ -45,15 +45,21 @@ urlpatterns = [path("runs/<uuid:run_id>/events", events)]
 async def serving(access: Access, *, signed_in: bool = True) -> AsyncIterator[str]:
     """Yields host and port."""
     rights.append(access)
-    http = get_asgi_application()
-    sockets = URLRouter([path("ws/v1", RunSocket.as_asgi(access=access))])
+    http = SendLimit(get_asgi_application())
+    sockets = URLRouter(
+        [
+            path(
+                "ws/v1",
+                RunSocket.as_asgi(access=access, identify=lambda scope: SOMEBODY if signed_in else None),
+            )
+        ]
+    )
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             await http(scope, receive, send)
         else:
-            user = SimpleNamespace(is_authenticated=signed_in)
-            await sockets({**scope, "user": user}, receive, send)
+            await sockets(scope, receive, send)
 
     port = free_port()
     config = uvicorn.Config(

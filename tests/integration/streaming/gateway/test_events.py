@@ -11,7 +11,7 @@ from channels.layers import channel_layers
 from django.http import HttpResponseBase
 from django.test import AsyncRequestFactory
 
-from outbox.models import Audience
+from outbox.models import Audience, Entry
 from streaming.gateway import Refused, Seen, events_response
 from streaming.gateway.drain import DRAIN
 from streaming.gateway.log import events_page
@@ -144,6 +144,35 @@ async def test_ndjson_of_the_present_log_says_where_it_ends(ask, log, limits):
     assert lines[-1] == {"type": "end", "last_seq": 5, "state": None}
 
 
+async def test_ndjson_names_a_hole_of_the_log(ask, log):
+    await log.write(*["message"] * 4)
+    await read(lambda: Entry.objects.filter(stream=log.run, seq__in=(2, 3)).delete())
+
+    lines = [json.loads(line) for line in (await whole(await ask(accept=NDJSON))).splitlines()]
+
+    assert [line["type"] for line in lines] == ["message", "gap", "message", "end"]
+    assert lines[1] == {"type": "gap", "after": 1, "before": 4}
+
+
+async def test_ndjson_calls_no_log_complete_whose_last_events_are_missing(ask, log, limits):
+    limits(FOLLOW_PAGE_EVENTS=2)
+    await log.write(*["message"] * 4)
+    await read(lambda: Entry.objects.filter(stream=log.run, seq__gt=2).delete())
+
+    lines = [json.loads(line) for line in (await whole(await ask(accept=NDJSON))).splitlines()]
+
+    assert [line.get("seq") for line in lines] == [1, 2, None]
+    assert lines[-1] == {"type": "gap", "after": 2, "before": 5}
+
+
+async def test_a_tail_as_ndjson_ends_at_its_greatest_age(ask, limits):
+    limits(STREAM_MAX_AGE_SECONDS=0.1)
+
+    lines = (await whole(await ask("?follow=1", accept=NDJSON))).splitlines()
+
+    assert json.loads(lines[-1])["type"] == "bye"
+
+
 async def test_ndjson_follows_with_heartbeats_until_the_end(ask, log, limits):
     limits(HEARTBEAT_SECONDS=0.1)
     async with chunks(await ask("?follow=1&format=ndjson")) as content:
@@ -173,6 +202,8 @@ async def test_a_drain_ends_streams_without_an_end_line(ask, log):
         ("?after=-1", SSE, "validation-error"),
         ("?limit=0", "*/*", "validation-error"),
         ("?limit=9999999999999999999999", "*/*", "validation-error"),
+        ("?limit=000000001999", "*/*", "validation-error"),
+        ("?limit=" + "1" * 5_000, "*/*", "validation-error"),
         ("?limit=many", "*/*", "validation-error"),
         ("?format=xml", "*/*", "validation-error"),
         ("?follow=perhaps", NDJSON, "validation-error"),

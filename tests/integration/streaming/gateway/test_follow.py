@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from outbox.models import Audience
 from streaming import hints
@@ -18,6 +18,7 @@ from streaming.gateway import reads
 from streaming.gateway.access import Seen
 from streaming.gateway.drain import DRAIN
 from streaming.gateway.errors import Refused
+from streaming.gateway.feed import RunFeed
 from streaming.gateway.feeds import feeds
 from streaming.gateway.follow import follow, open_run
 from streaming.gateway.followed import Bye, CaughtUp, Denied, End, Event, Frame, Gap, Head, Opened, Reset
@@ -329,13 +330,14 @@ async def test_an_idle_stream_holds_no_database_connection(log, following, limit
         assert not any(await asyncio.gather(*threads))
 
 
-async def test_a_database_that_fails_for_a_moment_ends_no_stream(log, following, monkeypatch):
+@pytest.mark.parametrize("error", [DatabaseError, InterfaceError])
+async def test_a_database_that_fails_for_a_moment_ends_no_stream(log, following, monkeypatch, error):
     monkeypatch.setattr("streaming.gateway.follow.RETRY_SECONDS", 0.01)
     failures = iter([True, True, False])
 
     def fail_twice(*args: Any, **kwargs: Any) -> Any:
         if next(failures, False):
-            raise DatabaseError("away")
+            raise error("away")
         return log_module.read_page(*args, **kwargs)
 
     monkeypatch.setattr(feed_module, "read_page", fail_twice)
@@ -420,6 +422,34 @@ async def test_what_is_no_hint_stops_nobody(log, following, monkeypatch):
         await log.send("message")
 
         assert await follower.events(up_to=1) == [1]
+
+
+@pytest.mark.parametrize("work", ["_receive", "_look"])
+async def test_work_of_a_feed_that_fails_is_logged_and_begun_again(
+    log, following, limits, layer, monkeypatch, caplog, work
+):
+    limits(HEARTBEAT_SECONDS=60)
+    monkeypatch.setattr(feed_module, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(feed_module, "RETRY_SECONDS", 0.02)
+    original, failures = getattr(RunFeed, work), iter([True])
+
+    async def fail_once(*args: Any) -> Any:
+        if next(failures, False):
+            raise InterfaceError("away")
+        return await original(*args)
+
+    monkeypatch.setattr(RunFeed, work, fail_once)
+    async with following(log) as follower:
+        await follower.until(CaughtUp)
+        feeds()._feeds[log.run]._is_deaf.set()
+        await log.write("message")
+        assert await follower.events(up_to=1) == [1]
+        await log.send("message")
+        assert await follower.events(up_to=2) == [2]
+    await feeds().closed()
+
+    assert [record.message for record in caplog.records].count("feed failed") == 1
+    assert layer.groups == {}
 
 
 async def test_the_feed_leaves_its_group_with_the_last_follower(log, following, layer):

@@ -25,6 +25,11 @@ SOMEBODY = SimpleNamespace(is_authenticated=True)
 NOBODY = SimpleNamespace(is_authenticated=False)
 
 
+def signed_in(scope: Any) -> Any:
+    """Who speaks, for an Access that asks for nobody."""
+    return scope["user"] if getattr(scope["user"], "is_authenticated", False) else None
+
+
 class Socket(ApplicationCommunicator):
     """A client of the test. (Channels' own communicator can only be imported where daphne is installed.)"""
 
@@ -80,7 +85,9 @@ def connected(rights) -> Callable[..., Any]:
     async def connect(
         user: Any = SOMEBODY, subprotocols: tuple[str, ...] = (SUBPROTOCOL,)
     ) -> AsyncIterator[Socket]:
-        socket = Socket(RunSocket.as_asgi(access=rights), user=user, subprotocols=subprotocols)
+        socket = Socket(
+            RunSocket.as_asgi(access=rights, identify=signed_in), user=user, subprotocols=subprotocols
+        )
         subprotocol = await socket.connect()
         if user is SOMEBODY and SUBPROTOCOL in subprotocols:
             assert subprotocol == SUBPROTOCOL
@@ -92,7 +99,7 @@ def connected(rights) -> Callable[..., Any]:
 
 
 async def test_hello_says_the_pace_and_the_limits(rights):
-    socket = Socket(RunSocket.as_asgi(access=rights), user=SOMEBODY)
+    socket = Socket(RunSocket.as_asgi(access=rights, identify=signed_in), user=SOMEBODY)
     assert await socket.connect() is None  # nobody asked for a subprotocol
 
     assert await socket.hear() == {
@@ -362,7 +369,7 @@ async def test_a_client_that_reads_nothing_holds_a_bounded_part_of_the_log_and_i
             is_stuck.set()
             await asyncio.Event().wait()
 
-    application = RunSocket.as_asgi(access=rights)
+    application = RunSocket.as_asgi(access=rights, identify=signed_in)
     await incoming.put({"type": "websocket.connect"})
     await incoming.put(
         {"type": "websocket.receive", "text": json.dumps({"type": "subscribe", "run": str(log.run)})}
