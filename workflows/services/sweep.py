@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from outbox.clock import Clock
+from outbox.connections import drop_broken
 from workflows.conf import conf
 from workflows.dispatch import Link, send
 from workflows.engine.outcomes import ErrorInfo, Failed
@@ -37,9 +38,12 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
     for step_id, run_id in [*due, *_orphans()]:
         try:
             sender.send(step_id, _take_up(step_id, run_id, clock=clock, roll=roll()))
-        except (
-            Exception
-        ):  # whatever is wrong with this one: it must not keep the alarms of all others from ringing
+        except (OperationalError, InterfaceError) as error:
+            # The database's trouble, not the step's: its alarm still rings, and the next sweep is a second away.
+            logger.warning("step not swept yet", extra={"run": str(run_id), "error": type(error).__name__})
+            drop_broken()
+        except Exception:
+            # Whatever is wrong with this one, it must not keep the alarms of all others from ringing.
             logger.exception("step not swept", extra={"run": str(run_id), "step_id": str(step_id)})
             _postpone(step_id, clock=clock)
     return len(due)

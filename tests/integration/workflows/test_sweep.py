@@ -1,8 +1,10 @@
 import pytest
+from django.db import OperationalError
 
 from tests.factories import NOW, make_run
 from tests.integration.workflows.test_leases import name_of_a_dead_process
 from workflows.models import Attempt, Run, Step
+from workflows.services import sweep as sweeping
 from workflows.states import AttemptState, RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,6 +129,21 @@ def test_a_step_that_cannot_be_swept_does_not_keep_the_others_from_their_alarms(
     engine.sweep(after_seconds=31)
     assert Step.objects.get(pk=healthy.pk).state == StepState.RETRYING
     assert (Step.objects.get(pk=poisoned.pk).due_at - engine.clock.now()).total_seconds() == 300
+
+
+def test_a_passing_error_of_the_database_does_not_put_an_alarm_off(owner, engine, sent, monkeypatch):
+    step = step_of(owner, StepState.RUNNING)
+    take_up, failures = sweeping._take_up, [OperationalError("database is locked")]
+
+    def fail_once(*args, **options):
+        if failures:
+            raise failures.pop()
+        return take_up(*args, **options)
+
+    monkeypatch.setattr(sweeping, "_take_up", fail_once)
+    engine.sweep(after_seconds=31)
+    engine.sweep(after_seconds=1)
+    assert Step.objects.get(pk=step.pk).state == StepState.RETRYING
 
 
 def test_a_send_that_the_broker_refused_is_tried_again_soon_and_does_not_double_the_wait(
