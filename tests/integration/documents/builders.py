@@ -82,18 +82,32 @@ def _packed_zeros(head: bytes, size: int) -> bytes:
 
 def pdf_with_a_bomb_on_its_first_page(*, unpacked_bytes: int = 400_000_000) -> bytes:
     """Two pages: the first one's content unpacks to hundreds of megabytes, the second is an ordinary text."""
-    packed = _packed_zeros(b"", unpacked_bytes)
     text = b"BT /F1 12 Tf 72 700 Td (The Tenant shall pay a rent of EUR 900.00 per month.) Tj ET"
-    page = (
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 7 0 R>>>>/Contents %d 0 R>>"
-    )
+    plain = b"<</Length %d>>stream\n%s\nendstream" % (len(text), text)
+    return _of_pages([0, 1], contents=[_bomb_content(unpacked_bytes), plain])
+
+
+def pdf_of_bombs(*, pages: int, unpacked_bytes: int = 400_000_000) -> bytes:
+    """Pages that all show the same content, which unpacks to hundreds of megabytes."""
+    return _of_pages([0] * pages, contents=[_bomb_content(unpacked_bytes)])
+
+
+def _bomb_content(unpacked_bytes: int) -> bytes:
+    packed = _packed_zeros(b"", unpacked_bytes)
+    return b"<</Filter/FlateDecode/Length %d>>stream\n%s\nendstream" % (len(packed), packed)
+
+
+def _of_pages(pages: Sequence[int], *, contents: Sequence[bytes]) -> bytes:
+    """A4 pages, each given by the index of its content."""
+    first_content = 3 + len(pages)
+    font = first_content + len(contents)
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 %d 0 R>>>>/Contents %d 0 R>>"
+    kids = b" ".join(b"%d 0 R" % (3 + number) for number in range(len(pages)))
     return _assembled(
         b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>",
-        page % 5,
-        page % 6,
-        b"<</Filter/FlateDecode/Length %d>>stream\n%s\nendstream" % (len(packed), packed),
-        b"<</Length %d>>stream\n%s\nendstream" % (len(text), text),
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages)),
+        *(page % (font, first_content + index) for index in pages),
+        *contents,
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     )
 
