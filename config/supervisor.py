@@ -165,7 +165,7 @@ class Supervisor:
         return self._children[name].deaths_in_a_row
 
     def stop(self) -> None:
-        """SIGTERM to all, SIGKILL after `stop_timeout_seconds`; returns when nobody is left."""
+        """SIGTERM to all, SIGKILL after `stop_timeout_seconds`; returns when everyone has ended or was killed."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -11,7 +12,16 @@ from django.contrib.auth.models import User
 
 from config.redis_server import running_redis
 from outbox.nudge import breaker
-from tests.settings import REDIS_PORT
+from tests.settings import REDIS_PORT, release_redis_port
+
+# A busy machine is slow, which is no fault of a rule; and a suite that draws other examples each time fails at random.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 
 # Quick ones first; the browser's last, since its driver keeps an event loop in the main thread to the end.
 LADDER = ("unit", "integration", "", "acceptance", "browser")
@@ -47,6 +57,7 @@ def clock() -> FakeClock:
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Redis-protocol server at settings.REDIS_URL, for the session."""
     folder: Path = tmp_path_factory.mktemp("redis")
+    release_redis_port()
     with running_redis(folder, port=REDIS_PORT) as address:
         assert address == settings.REDIS_URL
         yield address

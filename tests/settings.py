@@ -10,16 +10,19 @@ _folder = tempfile.mkdtemp(prefix="longhaul-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Bound from now on, so that nobody else takes the port until the fixture `redis_server` needs it.
+_held = socket.socket()
+_held.bind(("127.0.0.1", 0))
+
+
+def release_redis_port() -> None:
+    _held.close()
 
 
 os.environ["LONGHAUL_DATA_DIR"] = _folder
 os.environ.setdefault("SECRET_KEY", "a-key-for-tests-that-signs-nothing-of-value-0123456789")
 # The fixture `redis_server` starts a real server behind this address; other tests find nobody there.
-REDIS_PORT = _free_port()
+REDIS_PORT = int(_held.getsockname()[1])
 os.environ["REDIS_URL"] = f"redis://:private@127.0.0.1:{REDIS_PORT}/0"
 # Messages of the engine are hints: these tests act on rows, so what is sent stays in this process.
 os.environ["BROKER_URL"] = "memory://"

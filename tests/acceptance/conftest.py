@@ -6,11 +6,11 @@ import pytest
 from tests.acceptance.stack import Stack, running_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One system for the session: each test kills what it wants, the launcher brings it back."""
+    """One system for these tests, gone before the browser's: each kills what it wants, the launcher brings it back."""
     folder: Path = tmp_path_factory.mktemp("stack") / "data"
-    with running_stack(folder, LONGHAUL_OFFLINE_CHUNK_DELAY_SECONDS="0.006") as running:
+    with running_stack(folder, LONGHAUL_OFFLINE_CHUNK_DELAY_SECONDS="0.003") as running:
         yield running
 
 

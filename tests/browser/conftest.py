@@ -1,15 +1,19 @@
 """Real Chromium. `script_page` holds the browser module alone, in a world whose network is a script of the test."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, expect
+
+from tests.machine import require
 
 # Playwright's synchronous API keeps a loop running, which Django would take for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# A busy machine paints late; what never comes is noticed all the same.
+expect.set_options(timeout=30_000)
 
 ORIGIN = "http://run.test"
 STATIC = Path(__file__).resolve().parents[2] / "streaming" / "static" / "streaming"
@@ -35,10 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("Chromium is not installed here; `make setup` installs it where it may")
-    return {"executable_path": found, "headless": True, "args": list(CHROMIUM_FLAGS)}
+    return {"executable_path": require("chromium"), "headless": True, "args": list(CHROMIUM_FLAGS)}
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def follow(page: Page, *, after: int | None = 0, **options: Any) -> None:
 
 
 def wait_until(page: Page, condition: str) -> None:
-    page.wait_for_function(condition, timeout=10_000)
+    page.wait_for_function(condition, timeout=60_000)
 
 
 def seen(page: Page) -> list[int]:

@@ -19,8 +19,8 @@ PICTURES = os.environ.get("LONGHAUL_PICTURES")
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack") / "data"
-    # A third of the offline model's human pace: slow enough to be watched, fast enough for a suite.
-    hurry = {"LONGHAUL_OFFLINE_CHUNK_DELAY_SECONDS": "0.01", "PYTHONUNBUFFERED": "1"}
+    # A fifth of the offline model's human pace: slow enough to be watched, fast enough for a suite.
+    hurry = {"LONGHAUL_OFFLINE_CHUNK_DELAY_SECONDS": "0.006", "PYTHONUNBUFFERED": "1"}
     with running_stack(folder, **hurry) as running:
         yield running
 

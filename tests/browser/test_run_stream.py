@@ -251,7 +251,7 @@ def test_where_a_proxy_swallows_sockets_it_goes_by_server_sent_events(script_pag
     server.is_terminal = True
     server.swallow_sockets()
     server.sse = sse_of_three()
-    follow(script_page, limits={"openMs": 100})
+    follow(script_page, limits={"openMs": 1_000})
 
     wait_until(script_page, "said.at(-1) === 'done'")
     assert seen(script_page) == numbers(3)

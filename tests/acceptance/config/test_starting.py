@@ -30,6 +30,10 @@ OURS = (
     "DJANGO_SETTINGS_MODULE",
     "PORT",
     "FLOWER_PORT",
+    "HOST",
+    "FLOWER_HOST",
+    "HTTPS",
+    "LOG_LEVEL",
 )
 
 
@@ -131,7 +135,7 @@ def test_up_serves_heals_and_stops_without_a_trace(
     up.process.send_signal(signal.SIGINT)
 
     assert up.process.wait(timeout=DEADLINE_SECONDS) == 0
-    assert alive(family) == []
+    eventually(lambda: alive(family) == [])
 
 
 def test_a_launcher_that_is_killed_leaves_nobody(launch: Callable[[str], Launcher]) -> None:

@@ -42,7 +42,8 @@ def test_stopping_leaves_nobody(supervise: Callable[..., Supervisor]) -> None:
 
     supervisor.stop()
 
-    assert not any(is_running(pid) for pid in everyone)
+    # An orphan that was killed with its group still needs the processor once to die.
+    eventually(lambda: not any(is_running(pid) for pid in everyone))
     assert "drained" in log(supervisor, "web")
 
 

@@ -101,7 +101,9 @@ def _of_pages(pages: Sequence[int], *, contents: Sequence[bytes]) -> bytes:
     """A4 pages, each given by the index of its content."""
     first_content = 3 + len(pages)
     font = first_content + len(contents)
-    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 %d 0 R>>>>/Contents %d 0 R>>"
+    page = (
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 %d 0 R>>>>/Contents %d 0 R>>"
+    )
     kids = b" ".join(b"%d 0 R" % (3 + number) for number in range(len(pages)))
     return _assembled(
         b"<</Type/Catalog/Pages 2 0 R>>",

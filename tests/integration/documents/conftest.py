@@ -6,12 +6,20 @@ from typing import Any
 
 import pytest
 
+from tests.machine import require
+
 
 @pytest.fixture(autouse=True)
 def storage(tmp_path: Path, settings: Any) -> Path:
     """The folder behind the default storage."""
     settings.MEDIA_ROOT = tmp_path / "files"
     return tmp_path / "files"
+
+
+@pytest.fixture(scope="session")
+def tesseract() -> str:
+    """For tests that read a scan."""
+    return require("tesseract")
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def report_of(run: Run) -> ReportFiles:
     return ReportFiles.model_validate(run.steps.get(name="write_report").output)
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_the_sample_becomes_a_report(begin, engine):
     run = begin(SAMPLE.read_bytes(), name="lease-agreement.pdf")
     engine.drive(run)

@@ -74,7 +74,9 @@ def test_a_file_that_takes_too_long_to_open_is_refused(bomb, configure):
 
 @linux_only
 def test_a_document_whose_pages_all_break_the_reader_ends(configure):
-    configure(pdf_max_memory_bytes=LIMIT_BYTES)  # not a tiny time limit: a fast answer may come before its timer
+    configure(
+        pdf_max_memory_bytes=LIMIT_BYTES
+    )  # not a tiny time limit: a fast answer may come before its timer
     pages = read_document(builders.pdf_of_bombs(pages=8), "application/pdf").pages
     assert [page.source for page in pages] == ["none"] * 8
 

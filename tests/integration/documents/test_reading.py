@@ -25,6 +25,7 @@ def test_a_text_layer_is_read_page_by_page():
     assert text.all_warnings() == []
 
 
+@pytest.mark.usefixtures("tesseract")
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 def test_a_picture_is_read_by_ocr(form):
     text = read_document(builders.encoded(builders.picture(), form), f"image/{form.lower()}")
@@ -33,12 +34,14 @@ def test_a_picture_is_read_by_ocr(form):
     ]
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_a_scanned_page_of_a_pdf_is_read_by_ocr():
     (page,) = read_document(builders.scan_pdf(), "application/pdf").pages
     assert page.source == "ocr"
     assert words(page.text) == words(" ".join(builders.LINES))
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_a_stamp_on_a_scan_does_not_pass_for_the_page():
     (page,) = read_document(
         builders.scan_pdf(stamp="Scanned on 3 May 2026 by office scanner 12"), "application/pdf"
@@ -47,6 +50,7 @@ def test_a_stamp_on_a_scan_does_not_pass_for_the_page():
     assert "EUR 900.00" in page.text
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_black_letters_on_a_transparent_picture_are_seen():
     alpha = builders.picture().point(lambda grey: 255 - grey)
     image = Image.merge("LA", (Image.new("L", alpha.size, 0), alpha))
@@ -54,6 +58,7 @@ def test_black_letters_on_a_transparent_picture_are_seen():
     assert "EUR 900.00" in page.text
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_a_photograph_is_turned_upright_as_its_camera_says():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show rotated by 90 degrees
@@ -87,12 +92,14 @@ def test_without_tesseract_a_scan_is_a_clear_warning_and_the_other_pages_are_rea
     assert SourceQuality.of(text).unread_pages == [1]
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_a_language_that_is_not_installed_is_a_warning(configure):
     configure(ocr_language="xxx")
     (page,) = read_document(builders.scan_pdf(), "application/pdf").pages
     assert "tesseract reported an error" in page.warning
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_an_ocr_that_takes_too_long_is_a_warning(configure):
     configure(ocr_page_timeout_seconds=0.001)
     (page,) = read_document(builders.scan_pdf(), "application/pdf").pages

@@ -16,12 +16,14 @@ def sample() -> ExtractedText:
     return read_document(SAMPLE.read_bytes(), "application/pdf")
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_the_sample_has_text_pages_and_a_scanned_one(sample):
     assert [page.source for page in sample.pages] == ["text-layer"] * 4 + ["ocr", "text-layer"]
     assert sample.all_warnings() == []
     assert SAMPLE.stat().st_size < 600_000
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_the_scanned_page_is_read_well(sample):
     for words in (
         "Date of handover: 29 January 2027",
@@ -32,6 +34,7 @@ def test_the_scanned_page_is_read_well(sample):
         assert words in sample.pages[4].text
 
 
+@pytest.mark.usefixtures("tesseract")
 def test_the_sample_is_full_of_facts_and_has_contradictions(sample):
     findings = [Finding.model_validate(finding) for finding in extract(sample.marked())]
     kinds = Counter(finding.kind for finding in findings)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from streaming.llm.openai import OpenAIModel
-from tests.integration.streaming.asking import KEY, QUICK
+from tests.integration.streaming.asking import KEY, QUICK, STEADY
 from tests.integration.streaming.chat_server import ChatServer, running_chat_server
 
 
@@ -19,6 +19,12 @@ def chat_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
 @pytest.fixture
 def model(chat_server):
     return OpenAIModel(name="small", base_url=chat_server.base_url, api_key=SecretStr(KEY))
+
+
+@pytest.fixture
+def steady(chat_server):
+    """A model that is waited for, though not for long."""
+    return OpenAIModel(name="small", base_url=chat_server.base_url, patience=STEADY)
 
 
 @pytest.fixture

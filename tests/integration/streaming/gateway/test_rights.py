@@ -130,7 +130,11 @@ async def test_a_stream_by_name_and_password_ends_with_them_and_not_with_a_sessi
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_a_subscription_ends_with_the_session_at_the_next_heartbeat(visitor, application, ending):
+async def test_a_subscription_ends_with_the_session_at_the_next_heartbeat(
+    visitor, application, ending, monkeypatch
+):
+    # Between the two subscriptions the socket follows nothing: on a slow machine that may last a while.
+    monkeypatch.setattr("streaming.gateway.websocket.SILENT_HEARTBEATS", 1_000)
     headers = [(b"host", b"localhost"), (b"origin", b"http://localhost"), visitor.cookie]
     socket = ApplicationCommunicator(
         application, {"type": "websocket", "path": "/ws/v1", "query_string": b"", "headers": headers}
