@@ -46,7 +46,11 @@ def celery_settings() -> dict[str, Any]:
         "task_default_queue": "default",
         "task_queues": [Queue(name) for name in ("default", "llm", "relay")],
         # `workflows.run_step` names the queue of its step with each message.
-        "task_routes": {"outbox.relay": {"queue": "relay"}, "workflows.sweep": {"queue": "relay"}},
+        "task_routes": {
+            "outbox.relay": {"queue": "relay"},
+            "workflows.sweep": {"queue": "relay"},
+            "workflows.check_stranded": {"queue": "relay"},
+        },
         # One second try heals a connection that a restarted broker closed; more would keep a request waiting.
         "task_publish_retry_policy": {
             "max_retries": 1,
@@ -81,6 +85,11 @@ def celery_settings() -> dict[str, Any]:
                 "task": "workflows.sweep",
                 "schedule": limits.sweep_every_seconds,
                 "options": {"expires": 2 * limits.sweep_every_seconds},
+            },
+            "stranded": {
+                "task": "workflows.check_stranded",
+                "schedule": limits.stranded_every_seconds,
+                "options": {"expires": limits.stranded_every_seconds},
             },
         },
     }

@@ -56,6 +56,9 @@ class ConfigSettings(BaseModel):
         800_000, ge=100_000, description="a larger worker child is replaced"
     )
     relay_every_seconds: float = Field(10.0, gt=0, description="how often beat sends a relay")
+    stranded_every_seconds: float = Field(
+        60.0, gt=0, description="how often beat sends the look for stranded runs"
+    )
     sweep_every_seconds: float = Field(1.0, gt=0, description="how often beat sends a sweeper")
 
 

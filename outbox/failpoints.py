@@ -17,10 +17,12 @@ NAMES: Final = frozenset(
         "outbox.append.written",
         "outbox.relay.claimed",
         "outbox.relay.appended",
+        "workflows.acquire.before",
         "workflows.acquire.committed",
         "workflows.settle.before",
         "workflows.settle.committed",
         "workflows.items.committed",
+        "workflows.run_step.done",
     }
 )
 

@@ -78,6 +78,7 @@ def make_step(run: Run, planned: plans.PlannedStep, *, state: StepState) -> Step
     begun = state not in (StepState.PENDING, StepState.READY)
     step = Step(
         run=run,
+        kind=planned.kind,
         position=planned.position,
         stage=planned.stage,
         branch=planned.branch,
@@ -85,6 +86,7 @@ def make_step(run: Run, planned: plans.PlannedStep, *, state: StepState) -> Step
         title=planned.title,
         queue=planned.queue,
         has_undo=planned.has_undo,
+        no_return=planned.pivot or planned.retry_only,
         timeout_seconds=planned.timeout,
         idle_timeout_seconds=planned.idle_timeout,
         state=state,
@@ -92,6 +94,7 @@ def make_step(run: Run, planned: plans.PlannedStep, *, state: StepState) -> Step
         max_attempts=planned.attempts,
         max_undo_attempts=5,
         due_at=None if state in {StepState.PENDING, *STEP_TERMINAL} else NOW + timedelta(seconds=10),
+        ready_at=NOW if state == StepState.READY else None,
         started_at=NOW if begun else None,
         finished_at=NOW if state in STEP_TERMINAL else None,
         output={"text": "a lamp reserved"} if state == StepState.COMPLETED else None,
@@ -101,7 +104,7 @@ def make_step(run: Run, planned: plans.PlannedStep, *, state: StepState) -> Step
             uuid4(),
             holder="another-host/1:1:1.00",
             lease=timedelta(seconds=30),
-            timeout=planned.timeout,
+            deadline=run.by_deadline(NOW + timedelta(seconds=planned.timeout)),
             idle=planned.idle_timeout,
             now=NOW,
         )
@@ -128,6 +131,7 @@ def lease_of(step: Step, *, token: UUID | None = None) -> Lease:
         step_id=step.id,
         run_id=step.run_id,
         step_name=step.name,
+        handler=step.handler_name,
         workflow=step.run.workflow,
         version=step.run.version,
         token=held,

@@ -59,6 +59,12 @@ class FakeRecords:
     def read_output(self, step_name: str) -> Any:
         return self.outputs[step_name]
 
+    def read_outputs(self, step_name: str) -> list[Any]:
+        return list(self.outputs[step_name])
+
+    def read_item(self) -> tuple[str, Any]:
+        raise LookupError("no part of a fan-out")
+
     def outcome_unknown(self) -> bool:
         return self.unknown
 

@@ -13,7 +13,7 @@ ROOMS = {
         {"apps", "clock", "conf", "connections", "failpoints", "wire"},
         {"models", "redis"},
         {"nudge", "publisher"},
-        {"append", "frames", "relay"},
+        {"append", "forgetting", "frames", "relay"},
         {"tasks"},
     ],
     "streaming": [
@@ -25,6 +25,7 @@ ROOMS = {
     ],
     "workflows": [
         {"apps", "conf", "errors", "states", "holder", "dispatch"},
+        {"storage"},
         {"definitions"},
         {"engine"},
         {"events", "models"},

@@ -10,11 +10,33 @@ class WorkflowSettings(BaseModel):
 
     lease_seconds: float = Field(30.0, gt=0, description="how long a worker holds a step without renewing")
     lease_heartbeat_seconds: float = Field(10.0, gt=0, description="how often a process renews its leases")
+    cancel_poll_seconds: float = Field(
+        1.0, gt=0, description="how often a process looks whether its runs were cancelled"
+    )
+    cancel_grace_seconds: float = Field(
+        30.0, gt=0, description="how long a step of a cancelled run may go on before it is fenced off"
+    )
+    abandon_grace_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="how long a body may go on after its lease is lost, before it counts as abandoned",
+    )
+    max_abandoned_bodies: int = Field(
+        3,
+        ge=1,
+        description="abandoned bodies in a process of threads, after which it ends to be started anew",
+    )
+    recycle_grace_seconds: float = Field(
+        60.0, gt=0, description="how long such a process waits for its other steps before it ends"
+    )
     dispatch_retry_seconds: float = Field(
         10.0, gt=0, description="first wait for a sent step to be taken; doubles"
     )
     dispatch_retry_cap_seconds: float = Field(
         300.0, gt=0, description="longest wait before a step is sent again"
+    )
+    dispatch_busy_seconds: float = Field(
+        300.0, gt=0, description="a step that waits less in a queue that has messages is not sent again"
     )
     chain_max_steps: int = Field(16, ge=1, description="steps in one Celery chain")
     sweep_batch_size: int = Field(200, ge=1, description="due steps that one sweep takes up")
@@ -38,7 +60,15 @@ class WorkflowSettings(BaseModel):
         86_400.0, gt=0, description="longest wait that another side may ask for"
     )
     undo_attempts: int = Field(5, ge=1, description="tries of one compensation in a round")
-    inline_output_bytes: int = Field(262_144, ge=1_024, description="largest output kept in the step's row")
+    inline_output_bytes: int = Field(
+        262_144, ge=100, description="largest output kept in the step's row; a larger one goes to the storage"
+    )
+    output_max_bytes: int = Field(67_108_864, ge=1_024, description="largest output of a step, as JSON")
+    fan_out_max_parts: int = Field(10_000, ge=1, le=100_000, description="parts of a fan-out, at most")
+    request_key_seconds: float = Field(
+        86_400.0, gt=0, description="how long an idempotency key of a caller is remembered"
+    )
+    key_max_chars: int = Field(200, ge=16, le=200, description="longest idempotency or unique key")
     reason_max_chars: int = Field(1_000, ge=1, description="longest reason of an operator's action")
     page_size: int = Field(50, ge=1, description="rows of a list answer")
     page_size_max: int = Field(200, ge=1, description="most rows that a caller may ask for")

@@ -4,7 +4,7 @@ Tasks are called by name, which keeps services from importing tasks.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -39,6 +39,15 @@ def send(links: Sequence[Link]) -> None:
     work = signatures[0] if len(signatures) == 1 else chain(*signatures)
     work.apply_async()
     logger.debug("chain sent", extra={"steps": [str(link.step_id) for link in links]})
+
+
+def count_messages(queues: Collection[str]) -> dict[str, int]:
+    """How many messages wait in each of these queues. Raises what the broker raises."""
+    if not queues:
+        return {}
+    with current_app.connection_or_acquire() as connection:
+        channel = connection.default_channel
+        return {name: int(channel.queue_declare(name).message_count) for name in queues}
 
 
 def _signature(link: Link) -> Signature:

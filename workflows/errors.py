@@ -5,18 +5,23 @@
     │   ├── Retryable             try again by the step's policy
     │   │   └── RetryAfter        try again, not before so many seconds
     │   └── Fatal                 trying again cannot help: the step fails now
+    │       └── StoredValueLost   operator: a large output is gone from the storage, or damaged
     ├── EngineError               raised by the engine
     │   ├── DefinitionError       author: the workflow is wired wrongly; raised at import
     │   ├── UnknownWorkflow       caller or deploy: no such name and version here
     │   ├── InvalidInput          caller: the input does not fit the workflow's model
     │   ├── InvalidTransition     caller: the verb does not fit the state
-    │   └── LeaseLost             rival: another attempt owns the step now; stop and write nothing
+    │   ├── UniqueKeyConflict     caller: a live run has this unique key
+    │   ├── KeyReused             caller: this idempotency key came before, with another request
+    │   ├── LeaseLost             rival: another attempt owns the step now; stop and write nothing
+    │   └── RunCancelled          operator: the run is being cancelled; stop working
     └── AttemptFailed             the Celery task of an attempt that was settled as failed (ends its chain)
 
 A handler's other exceptions count as retryable: most are passing faults of something it called.
 """
 
 from collections.abc import Iterable
+from uuid import UUID
 
 
 class StepError(Exception):
@@ -63,6 +68,12 @@ class Fatal(StepError):
     code = "fatal"
 
 
+class StoredValueLost(Fatal):
+    """A value kept outside its row cannot be read: the file is missing, or not what was stored."""
+
+    code = "stored-value-lost"
+
+
 class EngineError(Exception):
     """Base of what the engine itself raises."""
 
@@ -90,6 +101,22 @@ class InvalidTransition(EngineError):
         super().__init__(detail)
         self.current_state = current_state
         self.allowed_actions = list(allowed_actions)
+
+
+class UniqueKeyConflict(EngineError):
+    """At most one live run has a unique key. `existing`: the run that has it."""
+
+    def __init__(self, detail: str, *, existing: UUID) -> None:
+        super().__init__(detail)
+        self.existing = existing
+
+
+class KeyReused(EngineError):
+    """The caller sent this idempotency key before, with a different request."""
+
+
+class RunCancelled(EngineError):
+    """The run is being cancelled: the handler's work is no longer wanted."""
 
 
 class LeaseLost(EngineError):

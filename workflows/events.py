@@ -19,7 +19,7 @@ TYPES: "dict[str, type[EventData]]" = {}
 class EventData(BaseModel):
     """Base of all event data. Subclasses name their wire type and audience."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     TYPE: ClassVar[str]
     AUDIENCE: ClassVar[Audience] = Audience.PUBLIC
@@ -83,6 +83,27 @@ class RunResumed(EventData):
     from_step: str
 
 
+class RunWaiting(EventData):
+    """Nothing else can be worked on until the wait `name` is answered, or `expires_at`."""
+
+    TYPE: ClassVar[str] = "run.waiting"
+    name: str
+    answer_schema: dict[str, Any] | None = Field(alias="schema")
+    expires_at: datetime
+
+
+class RunCancelling(EventData):
+    TYPE: ClassVar[str] = "run.cancelling"
+    by: str
+    undo: bool
+
+
+class RunCancelled(EventData):
+    TYPE: ClassVar[str] = "run.cancelled"
+    ENDS_ROUND: ClassVar[bool] = True
+    undo: bool
+
+
 class RunCompleted(EventData):
     TYPE: ClassVar[str] = "run.completed"
     ENDS_ROUND: ClassVar[bool] = True
@@ -94,7 +115,7 @@ class RunFailed(EventData):
     TYPE: ClassVar[str] = "run.failed"
     ENDS_ROUND: ClassVar[bool] = True
     error: PublicError
-    failed_step: str
+    failed_step: str | None
 
 
 class RunCompensating(EventData):
@@ -139,6 +160,32 @@ class StepFailed(EventData):
     error: PublicError
 
 
+class StepWaiting(EventData):
+    TYPE: ClassVar[str] = "step.waiting"
+    title: str
+    answer_schema: dict[str, Any] | None = Field(alias="schema")
+    expires_at: datetime
+
+
+class StepExpanded(EventData):
+    """A fan-out has as many parts, named `<step>[0]`, `<step>[1]` …; their events carry that name."""
+
+    TYPE: ClassVar[str] = "step.expanded"
+    parts: int
+
+
+class StepSkipped(EventData):
+    TYPE: ClassVar[str] = "step.skipped"
+    by: str
+    reason: str
+
+
+class StepReset(EventData):
+    """An operator wants it done (again)."""
+
+    TYPE: ClassVar[str] = "step.reset"
+
+
 class StepCancelled(EventData):
     TYPE: ClassVar[str] = "step.cancelled"
     reason: str
@@ -180,6 +227,11 @@ class AttemptLost(AttemptEnded, EventData):
     TYPE: ClassVar[str] = "attempt.lost"
     AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
     error: OperatorError
+
+
+class AttemptCancelled(AttemptEnded, EventData):
+    TYPE: ClassVar[str] = "attempt.cancelled"
+    AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
 
 
 class ItemCommitted(EventData):
@@ -233,6 +285,14 @@ class OperatorAction(EventData):
     reason: str
 
 
+class InputReceived(EventData):
+    """A waiting step was answered; the answer itself is the step's output."""
+
+    TYPE: ClassVar[str] = "input.received"
+    name: str
+    by: str
+
+
 class StepProgress(EventData):
     """Ephemeral: never stored, without seq."""
 
@@ -250,5 +310,8 @@ def message(data: EventData, *, step: str | None = None, attempt: int | None = N
     if attempt is not None:
         headers["attempt"] = attempt
     return Message(
-        type=data.TYPE, payload=data.model_dump(mode="json"), headers=headers, audience=data.AUDIENCE
+        type=data.TYPE,
+        payload=data.model_dump(mode="json", by_alias=True),
+        headers=headers,
+        audience=data.AUDIENCE,
     )

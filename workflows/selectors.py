@@ -8,14 +8,16 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
+from django.db.models import Count
 from django.urls import reverse
 
 from outbox import wire
 from outbox.models import Stream
 from workflows.models import Attempt, Item, Run, Step
 from workflows.models.querysets import RunQuerySet
-from workflows.services.verbs import allowed_actions
-from workflows.states import STEP_DONE, STEP_TERMINAL, RunState, StepState
+from workflows.services.acting import allowed_actions
+from workflows.services.outputs import read_output
+from workflows.states import STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
 
 Link = Callable[[str], str]
 
@@ -52,7 +54,7 @@ def snapshot(run: Run, *, link: Link = str) -> dict[str, Any]:
     link: makes an absolute address of a path. Read the run itself inside the same `consistent_read()`.
     """
     stream = Stream.objects.get(key=run.id)
-    steps = list(run.steps.order_by("position"))
+    steps = steps_of(run)
     usage = _usage(Attempt.objects.filter(step__run=run).values_list("usage", flat=True))
     return {
         **_row(run, steps, stream, usage, link=link),
@@ -60,12 +62,38 @@ def snapshot(run: Run, *, link: Link = str) -> dict[str, Any]:
     }
 
 
+def steps_of(run: Run) -> list[Step]:
+    """The steps of the run's plan in order; a fan-out's progress is counted from its parts."""
+    steps = list(run.steps.filter(parent__isnull=True).defer("output", "item").order_by("position"))
+    count_parts(steps)
+    return steps
+
+
+def count_parts(steps: Sequence[Step]) -> None:
+    """Give each fan-out among `steps` the progress of its parts, in one query; rows keep what they have."""
+    fans = {step.id: step for step in steps if step.kind == StepKind.FAN_OUT}
+    if not fans:
+        return
+    counts: dict[UUID, dict[str, int]] = {pk: {} for pk in fans}
+    rows = (
+        Step.objects.filter(parent_id__in=fans).values_list("parent_id", "state").annotate(count=Count("pk"))
+    )
+    for parent, state, count in rows.order_by():
+        counts[parent][state] = count
+    for pk, step in fans.items():
+        done = sum(counts[pk].get(state, 0) for state in STEP_DONE)
+        step.progress = (
+            {"done": done, "total": sum(counts[pk].values()), "unit": "parts"} if counts[pk] else None
+        )
+
+
 def run_rows(runs: Sequence[Run], *, link: Link = str) -> list[dict[str, Any]]:
     """Rows of a list: snapshots without `steps`, in a fixed number of queries."""
     ids = [run.id for run in runs]
     streams = {stream.key: stream for stream in Stream.objects.filter(key__in=ids)}
     steps: dict[UUID, list[Step]] = {run_id: [] for run_id in ids}
-    for step in Step.objects.filter(run_id__in=ids).order_by("position").defer("output"):
+    planned = Step.objects.filter(run_id__in=ids, parent__isnull=True)
+    for step in planned.order_by("position").defer("output", "item"):
         steps[step.run_id].append(step)
     usages: dict[UUID, list[dict[str, int]]] = {run_id: [] for run_id in ids}
     for run_id, usage in Attempt.objects.filter(step__run_id__in=ids).values_list("step__run_id", "usage"):
@@ -93,6 +121,7 @@ def _row(run: Run, steps: list[Step], stream: Stream, usage: dict[str, Any], *, 
         },
         "current_steps": [step.name for step in current],
         "error": _public(run.error),
+        "parent_run": str(run.parent_id) if run.parent_id else None,
         "labels": run.labels,
         "usage": usage,
         "created_at": moment(run.created_at),
@@ -107,6 +136,7 @@ def step_snapshot(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "title": step.title,
+        "kind": step.kind,
         "position": step.position,
         "stage": step.stage,
         "branch": step.branch,
@@ -131,8 +161,11 @@ def run_sentence(run: Run, current: Sequence[Step]) -> str:
         return str(run.error["detail"])
     if not current:
         return ""
-    if any(step.lease_token for step in current):
-        step = next(step for step in current if step.lease_token)
+    waiting = next((step for step in current if step.state == StepState.WAITING), None)
+    if waiting is not None and run.state == RunState.WAITING:
+        return waiting.title
+    if any(step.is_held for step in current):
+        step = next(step for step in current if step.is_held)
         return sentence(step.state_info) or step.title
     return WAITING_FOR_WORKER
 
@@ -167,8 +200,12 @@ def page_items(run: Run, *, after: int = 0, limit: int, step: str | None = None)
 
 
 def result(run: Run) -> Any:
-    """The output of the run's last step."""
-    return run.steps.order_by("-position").values_list("output", flat=True)[0]
+    """The output of the run's last step; of a fan-out, those of its parts, in order. Raises StoredValueLost."""
+    last = run.steps.filter(parent__isnull=True).defer("output", "item").order_by("-position")[0]
+    if last.kind != StepKind.FAN_OUT:
+        return read_output(last.id)
+    parts = last.parts.filter(state=StepState.COMPLETED).order_by("index")
+    return [read_output(part) for part in parts.values_list("pk", flat=True)]
 
 
 def moment(value: datetime | None) -> str | None:

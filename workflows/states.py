@@ -1,20 +1,23 @@
 """The states of runs, steps and attempts: one vocabulary in database, API, page and command line.
 
-    run    pending ─▶ running ─▶ completed ──────────────┐
-                        │  ▲                             ▼
-                        ▼  └─(retry)─ failed ─▶ compensating ─▶ compensated
-                      failed                      │   ▲
-                                                  ▼   │(undo again)
-                                           compensation_failed
+    run    pending ─▶ running ◀─▶ waiting ─▶ completed ─────────────────┐
+              │          │           │                                  ▼
+              │          ├───────────┴─▶ failed ────────────────▶ compensating ─▶ compensated
+              ▼          ▼                 │ (retry: running)       ▲     │ ▲
+           cancelling ◀──┘                 ▼                        │     ▼ │ (undo again)
+              ├─(keep)─▶ cancelled ─(retry: running)                │  compensation_failed
+              └─(undo)──────────────────────────────────────────────┘
 
-    step   pending ─▶ ready ─▶ running ─▶ completed ─▶ compensating ─▶ compensated
-                        ▲         ├─▶ retrying ─▶ ready      └─▶ compensation_failed ─▶ compensating
-                        │         └─▶ failed ─▶ compensating (its outcome is unknown)
-                        └───(retry)─────┘
+    step   pending ◀─▶ ready ─▶ running ─▶ completed ─▶ compensating ─▶ compensated
+              │          ▲         ├─▶ retrying ─▶ ready      └─▶ compensation_failed ─▶ compensating
+              │          │         ├─▶ failed ────▶ compensating (its outcome is unknown)
+              │          └─(retry)─┘       └─▶ skipped
+              ├─▶ waiting ─▶ completed, failed, skipped
+              └─▶ skipped; any open state ─▶ cancelled
 
-A terminal state ends a round, not the log: `failed` and `compensation_failed` can be resumed, and what is
-completed can be undone. `waiting`, `cancelling`, `cancelled` and `skipped` belong to the vocabulary that clients
-rely on; they are entered by waiting steps, cancellation and skipping.
+A terminal state ends a round, not the log: `failed`, `cancelled` and `compensation_failed` can be resumed, and what is
+completed can be undone. A step goes back to `pending` when its run stops before it began, or is retried from an
+earlier step.
 """
 
 from django.db.models import TextChoices
@@ -57,6 +60,14 @@ class AttemptState(TextChoices):
     CANCELLED = "cancelled"
 
 
+class StepKind(TextChoices):
+    """What a row of the plan is: a handler, a wait for a signal or a time, or the join of a fan-out's parts."""
+
+    STEP = "step"
+    WAIT = "wait"
+    FAN_OUT = "fan_out"
+
+
 class AttemptKind(TextChoices):
     FORWARD = "forward"
     UNDO = "undo"
@@ -82,6 +93,9 @@ STEP_TERMINAL = frozenset(
         StepState.COMPENSATION_FAILED,
     }
 )
+
+# A run that works forward: it may still be cancelled, and its deadline holds.
+RUN_FORWARD = frozenset({RunState.PENDING, RunState.RUNNING, RunState.WAITING})
 
 # A step whose successor may start.
 STEP_DONE = frozenset({StepState.COMPLETED, StepState.SKIPPED})

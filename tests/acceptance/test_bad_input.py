@@ -60,4 +60,4 @@ def test_a_blank_page_ends_as_a_failed_run_with_a_sentence_and_an_operator_may_r
     assert snapshot["state"] == "failed"
     assert snapshot["error"]["code"] == "no-text"
     assert snapshot["state_info"].startswith("No text could be read")
-    assert snapshot["allowed_actions"] == ["retry"]
+    assert snapshot["allowed_actions"] == ["retry", "rerun", "skip", "erase"]

@@ -27,13 +27,14 @@ Reader = User | AnonymousUser
 
 def runs_with_steps(reader: Reader) -> RunQuerySet:
     """Runs for the list, each with its steps in order of position."""
-    steps = Step.objects.order_by("position").defer("output")
+    steps = Step.objects.filter(parent__isnull=True).order_by("position").defer("output", "item")
     return _runs(reader).defer("input", "plan", "labels").prefetch_related(Prefetch("steps", queryset=steps))
 
 
 def runs_to_act_on(reader: Reader, run_ids: Iterable[UUID]) -> RunQuerySet:
     """Runs for a confirmation, newest first: with their plans, and their steps with `payload_size`."""
-    steps = Step.objects.order_by("position").defer("output").annotate(payload_size=JSONSize("output"))
+    planned = Step.objects.filter(parent__isnull=True).order_by("position").defer("output", "item")
+    steps = planned.annotate(payload_size=JSONSize("output"))
     chosen = _runs(reader).filter(pk__in=list(run_ids)).order_by("-created_at", "-id")
     return chosen.defer("input").prefetch_related(Prefetch("steps", queryset=steps))
 
@@ -113,8 +114,8 @@ def read_run(reader: Reader, run_id: UUID, *, at: Position) -> RunRead:
 
 
 def _steps(run_id: UUID) -> list[Step]:
-    rows = Step.objects.filter(run_id=run_id).order_by("position")
-    return list(rows.defer("output").annotate(payload_size=JSONSize("output")))
+    rows = Step.objects.filter(run_id=run_id, parent__isnull=True).order_by("position")
+    return list(rows.defer("output", "item").annotate(payload_size=JSONSize("output")))
 
 
 def _attempts(run_id: UUID) -> QuerySet[Attempt]:

@@ -40,6 +40,8 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
 
     @admin.display(description="run")
     def on(self, entry: AuditEntry) -> str:
+        if entry.run is None:
+            return f"{entry.run_ref}, erased"
         address = reverse("admin:workflows_run_change", args=[entry.run_id])
         return format_html('<a href="{}">{}</a>', address, entry.run.title or entry.run_id)
 

@@ -1,5 +1,19 @@
 from workflows.definitions.registry import find
+from workflows.definitions.stages import FanOut, Parallel, fan_out, parallel
 from workflows.definitions.step import Retry, Step, step
+from workflows.definitions.waiting import Wait, wait_for
 from workflows.definitions.workflow import Workflow
 
-__all__ = ["Retry", "Step", "Workflow", "find", "step"]
+__all__ = [
+    "FanOut",
+    "Parallel",
+    "Retry",
+    "Step",
+    "Wait",
+    "Workflow",
+    "fan_out",
+    "find",
+    "parallel",
+    "step",
+    "wait_for",
+]

@@ -40,7 +40,9 @@ class Step(Generic[Output]):
     """One declared step. Hashable by identity; `name` is unique inside a workflow.
 
     timeout, idle_timeout: seconds of one attempt, and of silence (no progress, item or message) inside it.
-    items: the model of each yielded object of a streaming step, else None. output: adapter of the returned value.
+    items: the model of each yielded object of a streaming step, else None. output: adapter of the returned value;
+    element: adapter of its elements, when that is a list. pivot: once it is done, the run only goes forward.
+    retry_only: it cannot be undone, and is retried until it succeeds.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Step(Generic[Output]):
         items: type[BaseModel] | None,
         item_key: str | None,
         on_retry: Literal["keep"],
+        pivot: bool,
+        retry_only: bool,
     ) -> None:
         self.handler = handler
         self.name: str = handler.__name__
@@ -66,9 +70,12 @@ class Step(Generic[Output]):
         self.items = items
         self.item_key = item_key
         self.on_retry = on_retry
+        self.pivot = pivot
+        self.retry_only = retry_only
         self.undo_handler: Handler | None = None
         self.is_streaming = inspect.isgeneratorfunction(handler)
         self.output: TypeAdapter[Output] = TypeAdapter(output_type(handler, streaming=self.is_streaming))
+        self.element = element_of(output_type(handler, streaming=self.is_streaming))
         _refuse_nonsense(self)
 
     def undo(self, handler: Handler) -> Handler:
@@ -83,6 +90,10 @@ class Step(Generic[Output]):
             )
         if len(inspect.signature(handler).parameters) != 2:
             raise DefinitionError(f"{handler.__name__}: a compensation takes (ctx, output)")
+        if self.pivot or self.retry_only:
+            raise DefinitionError(
+                f"{self.name} is a pivot or retry-only, so it is never undone: drop its undo or the flag"
+            )
         if self.undo_handler is not None:
             raise DefinitionError(f"{self.name} has a compensation already: {self.undo_handler.__name__}")
         self.undo_handler = handler
@@ -111,11 +122,14 @@ def step(
     items: type[BaseModel] | None = None,
     item_key: str | None = None,
     on_retry: Literal["keep"] = "keep",
+    pivot: bool = False,
+    retry_only: bool = False,
 ) -> Declare:
     """Declare a step. The function's name is the step's name; its return annotation is the output's type.
 
     title: what people read while it runs. queue: Celery queue. timeout, idle_timeout: seconds.
     item_key: the field of `items` that identifies an item over attempts, else its whole content does.
+    pivot: the point of no return; what follows is retry_only: never undone, only tried again.
     """
 
     def declare(handler: Handler) -> Step[Any]:
@@ -129,6 +143,8 @@ def step(
             items=items,
             item_key=item_key,
             on_retry=on_retry,
+            pivot=pivot,
+            retry_only=retry_only,
         )
 
     return cast(Declare, declare)
@@ -154,6 +170,13 @@ def output_type(handler: Handler, *, streaming: bool) -> Any:
     )
 
 
+def element_of(output: Any) -> TypeAdapter[Any] | None:
+    """The adapter of a list's elements; None for an output that is no `list[…]`."""
+    if typing.get_origin(output) is list:
+        return TypeAdapter(typing.get_args(output)[0])
+    return None
+
+
 def _refuse_nonsense(step: Step[Any]) -> None:
     handler = cast(types.FunctionType, step.handler)
     if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
@@ -164,6 +187,10 @@ def _refuse_nonsense(step: Step[Any]) -> None:
         )
     if step.timeout <= 0 or (step.idle_timeout is not None and step.idle_timeout <= 0):
         raise DefinitionError(f"{step.name}: timeout and idle_timeout are seconds above 0")
+    if step.pivot and step.retry_only:
+        raise DefinitionError(
+            f"{step.name}: a pivot may fail and be given up, a retry-only step may not: choose"
+        )
     if step.items is not None and not step.is_streaming:
         raise DefinitionError(f"{step.name} declares items={step.items.__name__} but never yields one")
     if step.items is None and step.is_streaming:
@@ -172,4 +199,4 @@ def _refuse_nonsense(step: Step[Any]) -> None:
         raise DefinitionError(f"{step.name}: item_key={step.item_key!r} is no field of its items")
 
 
-__all__ = ["DEFAULT_QUEUE", "Retry", "Step", "output_type", "step"]
+__all__ = ["DEFAULT_QUEUE", "Retry", "Step", "element_of", "output_type", "step"]

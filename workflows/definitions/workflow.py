@@ -1,14 +1,16 @@
 """A workflow: a named, versioned order of steps."""
 
-import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel
 
 from workflows.definitions import registry
+from workflows.definitions.stages import FanOut, Stage, branches_of
 from workflows.definitions.step import Step
-from workflows.errors import DefinitionError
+from workflows.definitions.validate import refuse_nonsense
+from workflows.definitions.waiting import Wait
 
 OnFailure = Literal["stop", "compensate"]
 
@@ -18,6 +20,12 @@ class Workflow:
 
     input: the model that `start()` validates. title: a template over the input's fields, "Analysis of {filename}".
     on_failure: "stop" keeps what is done and waits for an operator; "compensate" undoes it, newest first.
+    deadline: seconds from the start of a run after which whatever is unfinished fails. retry_budget: retries that all
+    steps of a run may spend together in a round, so that a sick service is not asked attempts × steps times.
+    erase: `erase(run_id, input)` removes what the steps and the upload left outside the engine, called by
+    `services.erase` after the run has ended; it may be called twice.
+    trusted_input: the input names things that only the application may name (a stored file), so nobody starts it
+    through the general API: the application has its own door.
     """
 
     def __init__(
@@ -27,23 +35,53 @@ class Workflow:
         version: int,
         input: type[BaseModel],
         title: str,
-        steps: Sequence[Step[Any]],
+        steps: Sequence[Stage],
         on_failure: OnFailure = "stop",
+        deadline: float | None = None,
+        retry_budget: int | None = None,
+        erase: Callable[[UUID, Any], None] | None = None,
+        trusted_input: bool = False,
     ) -> None:
         self.name = name
         self.version = version
         self.input = input
         self.title = title
-        self.steps = tuple(steps)
+        self.stages = tuple(steps)
         self.on_failure = on_failure
-        _refuse_nonsense(self)
+        self.deadline = deadline
+        self.retry_budget = retry_budget
+        self.erase = erase
+        self.trusted_input = trusted_input
+        refuse_nonsense(self)
         registry.register(self)
+
+    @property
+    def nodes(self) -> list[Step[Any] | Wait[Any] | FanOut]:
+        """All steps, waits and fan-outs, in the order of their positions."""
+        return [node for stage in self.stages for branch in branches_of(stage) for node in branch]
+
+    @property
+    def steps(self) -> tuple[Step[Any], ...]:
+        """What has a handler, in order."""
+        bare = (node.step if isinstance(node, FanOut) else node for node in self.nodes)
+        return tuple(node for node in bare if isinstance(node, Step))
+
+    @property
+    def waits(self) -> tuple[Wait[Any], ...]:
+        return tuple(node for node in self.nodes if isinstance(node, Wait))
 
     def step(self, name: str) -> Step[Any]:
         """The step of this name. Raises KeyError."""
         for step in self.steps:
             if step.name == name:
                 return step
+        raise KeyError(name)
+
+    def wait(self, name: str) -> Wait[Any]:
+        """The wait of this name. Raises KeyError."""
+        for wait in self.waits:
+            if wait.name == name:
+                return wait
         raise KeyError(name)
 
     def title_for(self, value: BaseModel) -> str:
@@ -53,33 +91,3 @@ class Workflow:
 
     def __repr__(self) -> str:
         return f"<workflow {self.name} v{self.version}>"
-
-
-def _refuse_nonsense(workflow: Workflow) -> None:
-    if not workflow.steps:
-        raise DefinitionError(f"workflow {workflow.name} has no steps")
-    for step in workflow.steps:
-        if not isinstance(step, Step):
-            raise DefinitionError(
-                f"workflow {workflow.name}: {step!r} is not a step, decorate it with @step(title=…)"
-            )
-    names = [step.name for step in workflow.steps]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise DefinitionError(
-            f"workflow {workflow.name} has two steps named {', '.join(sorted(twice))}: rename one"
-        )
-    unknown = {
-        field
-        for _, field, _, _ in string.Formatter().parse(workflow.title)
-        if field is not None and field not in workflow.input.model_fields
-    }
-    if unknown:
-        raise DefinitionError(
-            f"workflow {workflow.name}: its title speaks of {', '.join(sorted(unknown))}, "
-            f"but {workflow.input.__name__} has {', '.join(workflow.input.model_fields)}"
-        )
-    if workflow.on_failure == "compensate" and not any(step.undo_handler for step in workflow.steps):
-        raise DefinitionError(
-            f"workflow {workflow.name}: on_failure='compensate', but no step has a compensation: declare @step.undo"
-        )

@@ -14,6 +14,7 @@ class Lease:
     step_id: UUID
     run_id: UUID
     step_name: str
+    handler: str  # the name of its declaration: a part of a fan-out has that of its step
     workflow: str
     version: int
     token: UUID

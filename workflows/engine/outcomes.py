@@ -42,9 +42,17 @@ class Failed:
     usage: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """The handler noticed that its run is being cancelled and ended; how much it had done is unknown."""
+
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Fenced:
     """The lease was lost on the way: another attempt owns the step; there is nothing to settle."""
 
 
-Outcome = Succeeded | Failed | Fenced
+Settleable = Succeeded | Failed | Stopped
+Outcome = Settleable | Fenced

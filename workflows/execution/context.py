@@ -1,10 +1,9 @@
 """`ctx`: what a handler sees of its run."""
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -12,21 +11,24 @@ from pydantic import BaseModel
 from outbox import wire
 from streaming.llm import Model, Prompt
 from workflows.conf import conf
-from workflows.definitions import Step, Workflow
+from workflows.definitions import Step, Wait, Workflow
 from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
 from workflows.engine.lease import Lease
 from workflows.engine.storable import NotStorable, storable
-from workflows.errors import Fatal, LeaseLost
+from workflows.errors import Fatal
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generate import Generated, generate
 from workflows.execution.ports import Records
+from workflows.execution.signals import Signals
 
 Output = TypeVar("Output")
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
 
 
 class StepContext:
-    """The run as one attempt of one step may see and change it. Each call is a point where a lost lease is noticed."""
+    """The run as one attempt of one step may see and change it. Each call is a point where it is noticed that the
+    lease was lost (LeaseLost) or the run is being cancelled (RunCancelled): clean up and let the exception pass.
+    """
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class StepContext:
         workflow: Workflow,
         step: Step[Any],
         records: Records,
-        lost: threading.Event,
+        signals: Signals,
         buffer: ItemBuffer,
         model: Callable[[], Model],
     ) -> None:
@@ -43,7 +45,7 @@ class StepContext:
         self._workflow = workflow
         self._step = step
         self._records = records
-        self._lost = lost
+        self._signals = signals
         self._buffer = buffer
         self._model = model
         self._input: BaseModel | None = None
@@ -78,10 +80,36 @@ class StepContext:
             self._input = self._workflow.input.model_validate(self._records.read_input())
         return self._input
 
-    def output(self, step: Step[Output]) -> Output:
-        """What an earlier step returned, typed by its annotation. Raises LookupError while it has not completed."""
+    @overload
+    def output(self, step: Step[Output]) -> Output: ...
+    @overload
+    def output(self, step: Wait[Any]) -> Any: ...
+
+    def output(self, step: Step[Any] | Wait[Any]) -> Any:
+        """What an earlier step returned, typed by its annotation, or what a wait was answered with (None: nothing).
+
+        Raises LookupError while it has not completed, StoredValueLost when a large output is gone from the storage.
+        """
         self.check_cancelled()
-        return step.output.validate_python(self._records.read_output(step.name))
+        value = self._records.read_output(step.name)
+        if value is None and isinstance(step, Wait):  # skipped, or its time ran out
+            return None
+        return step.output.validate_python(value)
+
+    @property
+    def item(self) -> Any:
+        """What this part of a fan-out works on: an instance of the items model, or an element of the list."""
+        source, value = self._records.read_item()
+        over = self._workflow.step(source)
+        if over.items is not None:
+            return over.items.model_validate(value)
+        assert over.element is not None  # fan_out() takes nothing else
+        return over.element.validate_python(value)
+
+    def outputs(self, step: Step[Output]) -> list[Output]:
+        """What all parts of a fan-out returned, in the order of its items. Raises LookupError while it is not done."""
+        self.check_cancelled()
+        return [step.output.validate_python(value) for value in self._records.read_outputs(step.name)]
 
     def items(self, step: Step[Any]) -> list[Any]:
         """The committed items of a streaming step in order, as its items model; also of this step, on a retry."""
@@ -116,9 +144,8 @@ class StepContext:
         self._buffer.flush()
 
     def check_cancelled(self) -> None:
-        """Raise LeaseLost when this attempt has lost its step: stop working, nothing more can be written."""
-        if self._lost.is_set():
-            raise LeaseLost(f"{self.step_name}: the step belongs to another attempt now")
+        """Raise when the work is no longer wanted: LeaseLost, nothing more can be written; or RunCancelled."""
+        self._signals.check(self.step_name)
 
     def note_activity(self) -> None:
         """Something is coming, though no item is whole yet: it counts for the idle limit, every few seconds."""

@@ -1,7 +1,6 @@
 """Run a handler: lease in, outcome out. No transaction is open while it works."""
 
 import logging
-import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -13,12 +12,13 @@ from streaming.llm import Model
 from workflows.conf import conf
 from workflows.definitions import Step, registry
 from workflows.engine.lease import Lease
-from workflows.engine.outcomes import ErrorInfo, Failed, Fenced, Outcome, Succeeded
+from workflows.engine.outcomes import ErrorInfo, Failed, Fenced, Outcome, Stopped, Succeeded
 from workflows.engine.storable import NotStorable, storable
-from workflows.errors import Fatal, LeaseLost, RetryAfter, StepError
+from workflows.errors import Fatal, LeaseLost, RetryAfter, RunCancelled, StepError
 from workflows.execution.buffer import Flusher, ItemBuffer
 from workflows.execution.context import StepContext
 from workflows.execution.ports import Records
+from workflows.execution.signals import Signals
 from workflows.states import AttemptKind
 
 logger = logging.getLogger(__name__)
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 flusher = Flusher()
 
 
-def run(lease: Lease, *, records: Records, lost: threading.Event, model: Callable[[], Model]) -> Outcome:
+def run(lease: Lease, *, records: Records, signals: Signals, model: Callable[[], Model]) -> Outcome:
     """Work on the attempt of `lease` and say what it came to; raises nothing a handler raised.
 
-    lost: set by the heartbeat when the lease is gone. model: the model that `ctx.generate` asks.
+    signals: the heartbeat's, when the lease is gone or the run is being cancelled. model: what `ctx.generate` asks.
     """
     workflow = registry.find(lease.workflow, version=lease.version)
-    step = workflow.step(lease.step_name)
+    step = workflow.step(lease.handler)
     limits = conf()
     buffer = ItemBuffer(
         records.commit_items,
@@ -43,15 +43,24 @@ def run(lease: Lease, *, records: Records, lost: threading.Event, model: Callabl
     ctx: StepContext | None = None
     try:
         ctx = StepContext(
-            lease, workflow=workflow, step=step, records=records, lost=lost, buffer=buffer, model=model
+            lease,
+            workflow=workflow,
+            step=step,
+            records=records,
+            signals=signals,
+            buffer=buffer,
+            model=model,
         )
         if lease.kind == AttemptKind.UNDO:
-            _undo(ctx, step, records)
+            _undo(ctx, step, records, lease)
             return Succeeded(output=None, usage=ctx.usage)
         return Succeeded(output=_forward(ctx, step, buffer), usage=ctx.usage)
     except LeaseLost as error:
         logger.warning("fenced", extra={**_ids(lease), "why": str(error)})
         return Fenced()
+    except RunCancelled:
+        logger.info("attempt stopped: its run is being cancelled", extra=_ids(lease))
+        return Stopped(usage=ctx.usage if ctx is not None else {})
     except Exception as error:  # a handler may raise anything; it becomes a value here
         usage = ctx.usage if ctx is not None else {}
         return _failed(lease, error, usage)
@@ -78,15 +87,15 @@ def _exhaust(ctx: StepContext, generator: Generator[Any, None, Any], buffer: Ite
         buffer.flush()
 
 
-def _undo(ctx: StepContext, step: Step[Any], records: Records) -> None:
+def _undo(ctx: StepContext, step: Step[Any], records: Records, lease: Lease) -> None:
     assert step.undo_handler is not None  # only steps with a compensation are opened for their undo
-    stored = records.read_output(step.name)
+    stored = records.read_output(lease.step_name)
     output = None if records.outcome_unknown() else step.output.validate_python(stored)
     step.undo_handler(ctx, output)
 
 
 def _dump(step: Step[Any], result: Any) -> Any:
-    """The output as JSON of its annotated type. Raises Fatal when it does not fit, or is too large for a row."""
+    """The output as JSON of its annotated type. Raises Fatal when it does not fit, or is too large to be kept."""
     try:
         output = storable(step.output.dump_python(step.output.validate_python(result), mode="json"))
     except ValidationError as error:
@@ -94,7 +103,7 @@ def _dump(step: Step[Any], result: Any) -> Any:
         raise Fatal(detail, code="wrong-output") from None
     except (NotStorable, PydanticSerializationError) as error:
         raise Fatal(f"The output of {step.name} cannot be stored: {error}.", code="not-storable") from None
-    size, limit = len(wire.encode(output)), conf().inline_output_bytes
+    size, limit = len(wire.encode(output)), conf().output_max_bytes
     if size > limit:
         raise Fatal(
             f"The output of {step.name} has {size} bytes, the limit is {limit}: "

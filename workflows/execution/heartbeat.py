@@ -1,91 +1,122 @@
-"""One heartbeat thread a process renews the leases of all its attempts, and notices those it lost."""
+"""One heartbeat thread a process renews the leases of all its attempts, and tells them what it learns."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from outbox.connections import drop_broken
 from workflows.engine.lease import Lease
+from workflows.execution.signals import Signals
 
 logger = logging.getLogger(__name__)
 
-Renew = Callable[[Collection[Lease]], set[UUID]]
+
+class Tend(Protocol):
+    """The database's side. Both return tokens: of leases that are lost, and of runs that are being cancelled."""
+
+    def renew(self, leases: Collection[Lease]) -> set[UUID]: ...
+    def cancelled(self, leases: Collection[Lease]) -> set[UUID]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds, read anew at each beat. poll: between looks for cancelled runs; renewal: of leases, `lease` long."""
+
+    poll: Callable[[], float]
+    renewal: Callable[[], float]
+    lease: Callable[[], float]
 
 
 @dataclass
 class Held:
-    """A lease under renewal. renewed_at: monotonic, from before the renewal was sent. lost: tells the handler."""
+    """A lease under renewal. lost_at: monotonic, since when its body works for nothing."""
 
     lease: Lease
-    renewed_at: float
-    lost: threading.Event = field(default_factory=threading.Event)
+    signals: Signals
+    lost_at: float | None = None
 
 
 class Heartbeat:
-    """Beats while there are leases. `renew` writes and returns the tokens that are lost. Times in seconds."""
+    """Beats while there are leases. abandoned: called after each beat with the seconds that each lost body went on."""
 
     def __init__(
         self,
-        renew: Renew,
+        tend: Tend,
         *,
-        interval: Callable[[], float],
-        lease: Callable[[], float],
+        pace: Pace,
+        abandoned: Callable[[Collection[float], int], None] = lambda ages, held: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._renew = renew
-        self._interval = interval
-        self._lease = lease
+        self._tend = tend
+        self._pace = pace
+        self._abandoned = abandoned
         self._clock = clock
         self._lock = threading.Lock()
         self._held: dict[UUID, Held] = {}
         self._thread: threading.Thread | None = None
         self._pause = threading.Event()
+        self._renewed_at = clock()
 
     @contextmanager
-    def hold(self, lease: Lease) -> Iterator[threading.Event]:
-        """Renew `lease` until the block ends. The event is set once the lease is lost, or may be."""
-        held = Held(lease, self._clock())
+    def hold(self, lease: Lease, *, since: float) -> Iterator[Signals]:
+        """Renew `lease` until the block ends, and tell what concerns it. since: monotonic, from before it was given."""
+        signals = Signals(ends_at=since + self._pace.lease(), clock=self._clock)
         with self._lock:
-            self._held[lease.token] = held
+            if not self._held:
+                self._renewed_at = self._clock()
+            self._held[lease.token] = Held(lease, signals)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="longhaul-heartbeat", daemon=True)
                 self._thread.start()
         try:
-            yield held.lost
+            yield signals
         finally:
             with self._lock:
                 self._held.pop(lease.token, None)
 
     def beat(self) -> None:
-        """Renew once. A database that is away costs a beat: the lease outlives several."""
+        """Renew if it is time, look for cancelled runs. A database that is away costs a beat: leases outlive it."""
         with self._lock:
             held = list(self._held.values())
-        if not held:
-            return
-        sent_at = self._clock()
-        try:
-            lost = self._renew([one.lease for one in held])
-        except Exception as error:  # whatever the database says: the next beat asks again
-            logger.warning("heartbeat failed", extra={"leases": len(held), "error": type(error).__name__})
-            self._give_up_overdue(held)
-            return
-        for one in held:
-            if one.lease.token in lost:
-                one.lost.set()
-            else:
-                one.renewed_at = sent_at
+        working = [one for one in held if not one.signals.is_lost]
+        if working:
+            try:
+                self._ask(working)
+            except Exception as error:  # whatever the database says: the next beat asks again
+                logger.warning("heartbeat failed", extra={"leases": len(held), "error": type(error).__name__})
+        self._count_abandoned(held)
 
-    def _give_up_overdue(self, held: Collection[Held]) -> None:
-        """Stop in time: when the next beat would come after the lease has run out, another may begin then."""
-        for one in held:
-            if self._clock() - one.renewed_at + self._interval() >= self._lease():
-                one.lost.set()
+    def _ask(self, working: Collection[Held]) -> None:
+        asked_at = self._clock()
+        leases = [one.lease for one in working]
+        if asked_at - self._renewed_at >= self._pace.renewal():
+            lost = self._tend.renew(leases)
+            self._renewed_at = asked_at
+            for one in working:
+                if one.lease.token in lost:
+                    one.signals.lost.set()
+                else:  # from before the question: the row may have been written at once, or a second later
+                    one.signals.ends_at = asked_at + self._pace.lease()
+        for token in self._tend.cancelled(leases):
+            next(one for one in working if one.lease.token == token).signals.stop.set()
+
+    def _count_abandoned(self, held: Collection[Held]) -> None:
+        """A body whose lease is gone was told by its next `ctx` call. One that makes none works on for nothing."""
+        now = self._clock()
+        lost = [one for one in held if one.signals.is_lost]
+        for one in lost:
+            one.lost_at = now if one.lost_at is None else one.lost_at
+        if lost:
+            self._abandoned(
+                [now - one.lost_at for one in lost if one.lost_at is not None], len(held) - len(lost)
+            )
 
     def _work(self) -> None:
-        while not self._pause.wait(self._interval()):
+        while not self._pause.wait(self._pace.poll()):
             drop_broken()
             self.beat()

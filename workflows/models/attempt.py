@@ -6,12 +6,12 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from workflows.models.machine import ConcurrentTransitionMixin, FSMField, transition
+from workflows.models.machine import FSMField, StateMachine, transition
 from workflows.models.step import Step
 from workflows.states import AttemptKind, AttemptState
 
 
-class Attempt(ConcurrentTransitionMixin, models.Model):
+class Attempt(StateMachine):
     """One try, forward or undo: numbered from 1 within its kind, never reused, kept as history."""
 
     step = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="attempts")
@@ -61,3 +61,7 @@ class Attempt(ConcurrentTransitionMixin, models.Model):
     @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.LOST)
     def lose(self, error: dict[str, Any], *, now: datetime) -> None:
         self.error, self.finished_at = error, now
+
+    @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.CANCELLED)
+    def cancel(self, usage: dict[str, int], *, now: datetime) -> None:
+        self.usage, self.finished_at = usage, now

@@ -9,7 +9,9 @@ from workflows.models.run import Run
 class AuditEntry(models.Model):
     """One operator action, written in the commit of the action."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="audit_entries")
+    # A run that is erased leaves its entries behind: who did what, and nothing of its content.
+    run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, related_name="audit_entries")
+    run_ref = models.UUIDField(db_index=True)  # the run's id, also once it is erased
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     action = models.CharField(max_length=50)
     reason = models.TextField(blank=True)

@@ -25,4 +25,22 @@ if TYPE_CHECKING:
 else:
     from django_fsm import ConcurrentTransitionMixin, FSMField, transition
 
-__all__ = ["ConcurrentTransitionMixin", "FSMField", "transition"]
+
+class StateMachine(ConcurrentTransitionMixin, models.Model):
+    """Base of the models with states.
+
+    Reading a deferred column is refused: it would reload the object, and the library then takes the state in memory
+    for the one in the row, so that the next save compares with the wrong one.
+    """
+
+    class Meta:
+        abstract = True
+
+    def refresh_from_db(self, *args: Any, **options: Any) -> None:
+        fields = options.get("fields")
+        if fields is not None and not set(fields) - self.get_deferred_fields():
+            raise RuntimeError(f"{type(self).__name__}: {', '.join(fields)} was not read with its row")
+        super().refresh_from_db(*args, **options)
+
+
+__all__ = ["FSMField", "StateMachine", "transition"]

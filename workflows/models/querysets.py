@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import models
 
 from workflows.errors import LeaseLost
+from workflows.states import StepState
 
 if TYPE_CHECKING:
     from workflows.models.run import Run
@@ -30,12 +31,87 @@ class RunQuerySet(models.QuerySet["Run"]):
 
 class StepQuerySet(models.QuerySet["Step"]):
     def locked(self, run_id: UUID) -> "list[Step]":
-        """All steps of a run in order of position, locked. Call it with the run's lock held.
+        """The steps of a run's plan in order of position, locked. Call it with the run's lock held.
 
-        Outputs may be large and are rarely wanted: a deferred column is neither read nor written back.
+        Not the parts of fan-outs, of which there may be thousands: whoever acts on one locks that one. Outputs may be
+        large and are rarely wanted: a deferred column is neither read nor written back.
         """
-        steps = self.select_for_update(no_key=True).filter(run_id=run_id)
-        return list(steps.defer("output").order_by("position"))
+        steps = self.select_for_update(no_key=True).filter(run_id=run_id, parent__isnull=True)
+        return list(steps.defer("output", "item").order_by("position"))
+
+    def locked_part(self, step_id: UUID) -> "Step":
+        """One part of a fan-out, locked; its run's lock is held. Raises Step.DoesNotExist."""
+        return self.select_for_update(no_key=True).defer("output", "item").get(pk=step_id)
+
+    def under_lock(self, steps: "list[Step]", step_id: UUID) -> "Step":
+        """The step of this id: one of `steps`, else a part, which is locked now. Raises Step.DoesNotExist."""
+        for step in steps:
+            if step.id == step_id:
+                return step
+        return self.locked_part(step_id)
+
+    def set_start(self, run_id: UUID, *, due_at: datetime) -> None:
+        """A run that begins later: its first step rings, still pending."""
+        self.filter(run_id=run_id, position=0, parent__isnull=True).update(due_at=due_at)
+
+    # The parts of a fan-out move together in one statement, guarded by their states as the machine declares them.
+
+    def open_parts(self, parent_id: UUID, *, due_at: datetime, now: datetime) -> int:
+        """All pending parts become acquirable. Returns how many."""
+        pending = self.filter(parent_id=parent_id, state=StepState.PENDING)
+        return pending.update(state=StepState.READY, due_at=due_at, ready_at=now, dispatch_count=0)
+
+    def put_back_parts(self, parent_id: UUID) -> int:
+        """All parts that no worker holds wait for another round of their run. Returns how many."""
+        unheld = self.filter(parent_id=parent_id, state__in=[StepState.READY, StepState.RETRYING])
+        return unheld.update(state=StepState.PENDING, due_at=None, ready_at=None, dispatch_count=0)
+
+    def cancel_parts(self, parent_id: UUID, *, now: datetime) -> int:
+        """All pending parts are cancelled. Returns how many."""
+        pending = self.filter(parent_id=parent_id, state=StepState.PENDING)
+        return pending.update(state=StepState.CANCELLED, finished_at=now)
+
+    def reset_parts(self, parent_id: UUID, *, attempts: int, completed_too: bool) -> int:
+        """All parts that ended without success, or all, are to be done (again); see `Step.reset`. Returns how many."""
+        states = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED]
+        if completed_too:
+            done = self.filter(parent_id=parent_id, state=StepState.COMPLETED)
+            done.update(outcome_unknown=True)
+            states.append(StepState.COMPLETED)
+        return self.filter(parent_id=parent_id, state__in=states).update(
+            state=StepState.PENDING,
+            max_attempts=models.F("attempt_count") + attempts,
+            started_at=None,
+            finished_at=None,
+            error=None,
+            state_info=None,
+            progress=None,
+        )
+
+    def skip_parts(self, parent_id: UUID, *, now: datetime) -> int:
+        """All parts that are not done are skipped with their fan-out. Returns how many."""
+        left = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED]
+        return self.filter(parent_id=parent_id, state__in=left).update(
+            state=StepState.SKIPPED, finished_at=now, error=None
+        )
+
+    def compensate_parts(self, parent_id: UUID, *, attempts: int, due_at: datetime, now: datetime) -> int:
+        """All parts that may have had their effect, or whose undo failed, are opened for it. Returns how many."""
+        ended = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED]
+        effect = models.Q(state=StepState.COMPLETED) | models.Q(state__in=ended, outcome_unknown=True)
+        wanted = effect | models.Q(state=StepState.COMPENSATION_FAILED)
+        return self.filter(wanted, parent_id=parent_id, has_undo=True).update(
+            state=StepState.COMPENSATING,
+            max_undo_attempts=models.F("undo_count") + attempts,
+            due_at=due_at,
+            ready_at=now,
+            retry_at=None,
+            dispatch_count=0,
+            finished_at=None,
+            error=None,
+            state_info=None,
+            progress=None,
+        )
 
     def fence(self, step_id: UUID, token: UUID, **values: Any) -> None:
         """Write `values` as the bearer of `token`; the UPDATE also locks the row to the commit.
@@ -48,7 +124,7 @@ class StepQuerySet(models.QuerySet["Step"]):
     def fenced(self, step_id: UUID, token: UUID) -> "Step":
         """The step, locked, after proving that `token` still holds it. Raises LeaseLost."""
         self.fence(step_id, token)
-        return self.get(pk=step_id)
+        return self.defer("output", "item").get(pk=step_id)
 
     def due(self, *, now: datetime) -> "StepQuerySet":
         """The alarm clock: whatever must be looked at, longest overdue first."""

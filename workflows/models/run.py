@@ -8,12 +8,12 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
-from workflows.models.machine import ConcurrentTransitionMixin, FSMField, transition
+from workflows.models.machine import FSMField, StateMachine, transition
 from workflows.models.querysets import RunManager
-from workflows.states import RUN_TERMINAL, RunState
+from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState
 
 
-class Run(ConcurrentTransitionMixin, models.Model):
+class Run(StateMachine):
     """One execution of a workflow version, with the plan it was started with."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -29,7 +29,18 @@ class Run(ConcurrentTransitionMixin, models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="runs")
     title = models.CharField(max_length=200)
     labels = models.JSONField(default=dict, blank=True)
-    error = models.JSONField(null=True, blank=True)  # engine.outcomes.ErrorInfo of the step at fault
+    # engine.outcomes.ErrorInfo of the step at fault; set while the run still works, it says that the run is stopping.
+    error = models.JSONField(null=True, blank=True)
+    unique_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null: none, so not unique
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
+    )
+    deadline_at = models.DateTimeField(null=True, blank=True)  # whatever is unfinished then fails
+    retry_count = models.PositiveIntegerField(default=0)  # retries spent of the plan's budget, in this round
+    undoes_when_cancelled = models.BooleanField(
+        default=False
+    )  # while cancelling: what follows when all is quiet
+    erase_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)  # end of the last round
@@ -38,8 +49,14 @@ class Run(ConcurrentTransitionMixin, models.Model):
 
     class Meta:
         permissions = [
+            ("start_run", "Can start a run of any workflow"),
+            ("cancel_run", "Can cancel a run of somebody else"),
             ("retry_run", "Can retry a failed run"),
+            ("rerun_run", "Can run a run again, as a new one"),
+            ("skip_step", "Can skip a step"),
+            ("signal_run", "Can answer a waiting step of somebody else's run"),
             ("compensate_run", "Can undo the completed steps of a run"),
+            ("erase_run", "Can erase a run with all that it holds"),
             ("view_payloads", "Can see inputs, outputs and items of runs"),
         ]
         indexes = [
@@ -48,6 +65,11 @@ class Run(ConcurrentTransitionMixin, models.Model):
             models.Index(name="run_newest", fields=["-created_at", "-id"]),
         ]
         constraints = [
+            models.UniqueConstraint(
+                name="run_one_live_per_unique_key",
+                fields=["owner", "workflow", "unique_key"],
+                condition=Q(unique_key__isnull=False) & ~Q(state__in=sorted(RUN_TERMINAL)),
+            ),
             models.CheckConstraint(
                 name="run_finished_at_iff_terminal",
                 condition=Q(state__in=sorted(RUN_TERMINAL), finished_at__isnull=False)
@@ -62,25 +84,68 @@ class Run(ConcurrentTransitionMixin, models.Model):
     def is_terminal(self) -> bool:
         return self.state in RUN_TERMINAL
 
+    @property
+    def is_stopping(self) -> bool:
+        """It takes up nothing new: a step failed, the deadline passed, or somebody cancelled it."""
+        return self.state == RunState.CANCELLING or (self.state in RUN_FORWARD and self.error is not None)
+
+    def by_deadline(self, moment: datetime) -> datetime:
+        """`moment`, but never past the run's deadline while that holds: alarms are set by it."""
+        if self.deadline_at is None or self.state not in RUN_FORWARD or self.is_stopping:
+            return moment
+        return min(moment, self.deadline_at)
+
+    def is_overdue(self, now: datetime) -> bool:
+        forward = self.state in RUN_FORWARD and not self.is_stopping
+        return forward and self.deadline_at is not None and self.deadline_at <= now
+
     @transition(field=state, source=RunState.PENDING, target=RunState.RUNNING)
     def begin(self, *, now: datetime) -> None:
         self.started_at = now
 
-    @transition(field=state, source=RunState.RUNNING, target=RunState.COMPLETED)
+    @transition(field=state, source=[RunState.PENDING, RunState.RUNNING], target=RunState.WAITING)
+    def wait(self, *, now: datetime) -> None:
+        self.started_at = self.started_at or now
+
+    @transition(field=state, source=RunState.WAITING, target=RunState.RUNNING)
+    def go_on(self) -> None:
+        """Something can be worked on again."""
+
+    @transition(field=state, source=sorted(RUN_FORWARD), target=RunState.COMPLETED)
     def complete(self, *, now: datetime) -> None:
+        self.started_at = self.started_at or now
         self.finished_at, self.state_info, self.error = now, None, None
 
-    @transition(field=state, source=RunState.RUNNING, target=RunState.FAILED)
-    def fail(self, error: dict[str, Any], *, now: datetime) -> None:
-        self.finished_at, self.error = now, error
+    @transition(field=state, source=sorted(RUN_FORWARD), target=RunState.FAILED)
+    def fail(self, *, now: datetime) -> None:
+        self.finished_at = now
 
-    @transition(field=state, source=RunState.FAILED, target=RunState.RUNNING)
-    def resume(self) -> None:
+    @transition(field=state, source=sorted(RUN_FORWARD), target=RunState.CANCELLING)
+    def cancel(self, *, undo: bool) -> None:
+        self.undoes_when_cancelled = undo
+        self.state_info = None
+
+    @transition(field=state, source=RunState.CANCELLING, target=RunState.CANCELLED)
+    def end_cancelling(self, *, now: datetime) -> None:
+        self.finished_at, self.error = now, None
+
+    @transition(field=state, source=[RunState.FAILED, RunState.CANCELLED], target=RunState.RUNNING)
+    def resume(self, *, deadline_at: datetime | None, now: datetime) -> None:
+        """A new round: its own deadline, its own retry budget."""
         self.finished_at = self.error = self.state_info = None
+        self.deadline_at, self.retry_count = deadline_at, 0
+        self.started_at = self.started_at or now
 
     @transition(
         field=state,
-        source=[RunState.RUNNING, RunState.FAILED, RunState.COMPLETED, RunState.COMPENSATION_FAILED],
+        source=[
+            *sorted(RUN_FORWARD),
+            RunState.CANCELLING,
+            RunState.CANCELLED,
+            RunState.FAILED,
+            RunState.COMPLETED,
+            RunState.COMPENSATION_FAILED,
+        ],
         target=RunState.COMPENSATING,
     )
     def compensate(self) -> None:

@@ -1,33 +1,47 @@
 """One durable node of a run."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
-from workflows.models.machine import ConcurrentTransitionMixin, FSMField, transition
+from workflows.models.leased import Leased
+from workflows.models.machine import FSMField, StateMachine, transition
 from workflows.models.querysets import StepManager
 from workflows.models.run import Run
-from workflows.states import STEP_TERMINAL, StepState
+from workflows.states import STEP_TERMINAL, StepKind, StepState
 
 WORKING = [StepState.RUNNING, StepState.COMPENSATING]
+# Open, and waiting for a worker, a time or a signal: nobody holds a lease.
+UNHELD = [StepState.READY, StepState.RETRYING, StepState.WAITING]
+RESTING = sorted({StepState.PENDING, *STEP_TERMINAL})
 
 
-class Step(ConcurrentTransitionMixin, models.Model):
-    """One durable node of a run. Its lease, not the Celery message, is the right to work on it."""
+class Step(Leased, StateMachine):
+    """One durable node of a run. Its lease, not the Celery message, is the right to work on it.
+
+    A fan-out has a row of its own without a lease, the join, and one row for each part: `parent` and `index` say of
+    which. A part shares position, stage and branch with its parent.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    kind = models.CharField(max_length=16, choices=StepKind.choices, default=StepKind.STEP)
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="parts")
+    index = models.PositiveIntegerField(null=True, blank=True)  # of a part
+    item = models.JSONField(null=True, blank=True)  # what a part works on
     position = models.PositiveSmallIntegerField()
     stage = models.PositiveSmallIntegerField()
     branch = models.PositiveSmallIntegerField()
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=120)
     title = models.CharField(max_length=200)
-    queue = models.CharField(max_length=100)
+    queue = models.CharField(max_length=100, blank=True)
     has_undo = models.BooleanField(default=False)
+    no_return = models.BooleanField(
+        default=False
+    )  # a pivot or retry-only: once done, the run only goes forward
     timeout_seconds = models.FloatField()
     idle_timeout_seconds = models.FloatField(null=True, blank=True)
 
@@ -38,39 +52,34 @@ class Step(ConcurrentTransitionMixin, models.Model):
     max_attempts = models.PositiveIntegerField()  # of this round: a retry by hand raises it
     undo_count = models.PositiveIntegerField(default=0)
     max_undo_attempts = models.PositiveIntegerField(default=0)
-    # An attempt vanished or ran out of time: it may have had its effect, whatever a later one comes to but success.
+    # It may have had its effect without being completed: an attempt vanished or ran out of time, whatever a later one
+    # comes to but success; or it is to be done again; or a part of it may have.
     outcome_unknown = models.BooleanField(default=False)
     items_count = models.PositiveIntegerField(default=0)  # index of the next item
     output = models.JSONField(null=True, blank=True)
+    output_file = models.JSONField(null=True, blank=True)  # {"name", "size", "sha256"}: of a large output
     error = models.JSONField(null=True, blank=True)
-
-    # The alarm clock, the one column the sweeper reads: when to look at this step again whatever happens.
-    # Null while nothing can happen to it (terminal, or predecessors unfinished).
-    due_at = models.DateTimeField(null=True, blank=True)
-    retry_at = models.DateTimeField(
-        null=True, blank=True
-    )  # an undo backs off until then: the sweeper clears it
-    dispatch_count = models.PositiveIntegerField(default=0)  # times sent and not taken: each wait doubles
-    lease_token = models.UUIDField(
-        null=True, blank=True, editable=False
-    )  # fencing: only its bearer may write
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
-    holder = models.CharField(max_length=200, blank=True, default="")
-    deadline_at = models.DateTimeField(null=True, blank=True)  # of the attempt
-    idle_deadline_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = StepManager()
 
     class Meta:
-        ordering = ["position"]
+        ordering = ["position", "index"]
         indexes = [
             models.Index(name="step_alarm_clock", fields=["due_at"], condition=Q(due_at__isnull=False)),
             models.Index(name="step_leased_by", fields=["holder"], condition=Q(lease_token__isnull=False)),
+            models.Index(
+                name="step_part_by_state", fields=["parent", "state"], condition=Q(parent__isnull=False)
+            ),
         ]
         constraints = [
-            models.UniqueConstraint(name="step_one_per_position", fields=["run", "position"]),
+            models.UniqueConstraint(
+                name="step_one_per_position", fields=["run", "position"], condition=Q(parent__isnull=True)
+            ),
+            models.UniqueConstraint(
+                name="step_part_one_per_index", fields=["parent", "index"], condition=Q(parent__isnull=False)
+            ),
             models.UniqueConstraint(name="step_one_per_name", fields=["run", "name"]),
             models.CheckConstraint(
                 name="step_finished_at_iff_terminal",
@@ -78,9 +87,12 @@ class Step(ConcurrentTransitionMixin, models.Model):
                 | (~Q(state__in=sorted(STEP_TERMINAL)) & Q(finished_at__isnull=True)),
             ),
             models.CheckConstraint(
-                name="step_alarm_iff_open",
-                condition=Q(state__in=sorted({StepState.PENDING, *STEP_TERMINAL}), due_at__isnull=True)
-                | (~Q(state__in=sorted({StepState.PENDING, *STEP_TERMINAL})) & Q(due_at__isnull=False)),
+                name="step_open_has_alarm",
+                condition=Q(state__in=RESTING) | Q(kind=StepKind.FAN_OUT) | Q(due_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="step_terminal_has_no_alarm",
+                condition=~Q(state__in=sorted(STEP_TERMINAL)) | Q(due_at__isnull=True),
             ),
             models.CheckConstraint(
                 name="step_lease_while_working",
@@ -88,47 +100,74 @@ class Step(ConcurrentTransitionMixin, models.Model):
             ),
             models.CheckConstraint(
                 name="step_running_has_lease",
-                condition=~Q(state=StepState.RUNNING) | Q(lease_token__isnull=False),
+                condition=~Q(state=StepState.RUNNING)
+                | Q(lease_token__isnull=False)
+                | Q(kind=StepKind.FAN_OUT),
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.run_id}"
 
-    def alarm(self) -> datetime:
-        """When a leased step is overdue: its lease, its attempt's deadline or its idle limit, whichever is first."""
-        limits = [self.lease_expires_at, self.deadline_at, self.idle_deadline_at]
-        return min(limit for limit in limits if limit is not None)
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether there may be something for its undo to do."""
+        return self.state == StepState.COMPLETED or self.outcome_unknown
 
-    def lend(
-        self, token: UUID, *, holder: str, lease: timedelta, timeout: float, idle: float | None, now: datetime
-    ) -> None:
-        """Give the lease away. timeout, idle: seconds from now; the alarm is never set past them."""
-        self.lease_token, self.holder = token, holder
-        self.lease_expires_at = now + lease
-        self.deadline_at = now + timedelta(seconds=timeout)
-        self.idle_deadline_at = None if idle is None else now + timedelta(seconds=idle)
-        self.due_at = self.alarm()
-        self.dispatch_count = 0
+    @property
+    def is_held(self) -> bool:
+        """Somebody works on it, or on a part of it."""
+        return self.state in WORKING and (self.lease_token is not None or self.kind == StepKind.FAN_OUT)
 
-    def take_back_lease(self) -> None:
-        self.lease_token = self.lease_expires_at = self.deadline_at = self.idle_deadline_at = None
-        self.holder = ""
-
-    def wait_for_worker(self, due_at: datetime) -> None:
-        """Acquirable from now on; `due_at`: when to send it again if nobody took it."""
-        self.due_at, self.dispatch_count = due_at, 0
+    @property
+    def handler_name(self) -> str:
+        """The name of its declaration: parts are numbered, their handler is not."""
+        return self.name.partition("[")[0]
 
     @transition(field=state, source=[StepState.PENDING, StepState.RETRYING], target=StepState.READY)
-    def open(self, *, due_at: datetime) -> None:
-        self.wait_for_worker(due_at)
+    def open(self, *, due_at: datetime, now: datetime) -> None:
+        self.wait_for_worker(due_at, now=now)
 
-    @transition(field=state, source=StepState.FAILED, target=StepState.READY)
-    def reopen(self, *, attempts: int, due_at: datetime) -> None:
-        """A new round by an operator: as many attempts again, the old ones stay counted."""
-        self.finished_at = self.error = self.state_info = None
+    @transition(field=state, source=StepState.PENDING, target=StepState.WAITING)
+    def wait(self, *, deadline_at: datetime, due_at: datetime, now: datetime) -> None:
+        self.started_at, self.deadline_at, self.due_at = now, deadline_at, due_at
+
+    @transition(field=state, source=StepState.PENDING, target=StepState.RUNNING)
+    def expand(self, *, now: datetime) -> None:
+        """A fan-out begins: its parts have the leases."""
+        self.started_at, self.due_at = self.started_at or now, None
+        self.outcome_unknown = self.has_undo
+
+    @transition(field=state, source=UNHELD, target=StepState.PENDING)
+    def put_back(self) -> None:
+        """The run stops before it began, or while it backed off."""
+        self.rest()
+
+    @transition(field=state, source=StepState.RUNNING, target=StepState.PENDING)
+    def fold(self) -> None:
+        """A fan-out of a run that stops for another's fault: its parts stay as they are."""
+        self.rest()
+
+    @transition(
+        field=state,
+        source=[
+            StepState.PENDING,
+            StepState.COMPLETED,
+            StepState.FAILED,
+            StepState.SKIPPED,
+            StepState.CANCELLED,
+        ],
+        target=StepState.PENDING,
+    )
+    def reset(self, *, attempts: int) -> None:
+        """Do it (again), by an operator's word: as many attempts again, the old ones stay counted.
+
+        What it did stays done until then, so an undo is still owed for it.
+        """
+        self.outcome_unknown = self.may_have_effect
+        self.finished_at = self.started_at = self.error = self.state_info = self.progress = None
         self.max_attempts = self.attempt_count + attempts
-        self.wait_for_worker(due_at)
+        self.rest()
 
     @transition(field=state, source=StepState.READY, target=StepState.RUNNING)
     def begin(self, *, now: datetime) -> None:
@@ -136,55 +175,93 @@ class Step(ConcurrentTransitionMixin, models.Model):
         self.started_at = self.started_at or now
         self.state_info = self.progress = None
 
-    @transition(field=state, source=StepState.RUNNING, target=StepState.COMPLETED)
-    def complete(self, output: Any, *, now: datetime) -> None:
-        self.output, self.finished_at, self.due_at, self.error = output, now, None, None
+    @transition(field=state, source=[StepState.RUNNING, StepState.WAITING], target=StepState.COMPLETED)
+    def complete(self, output: Any, *, now: datetime, file: dict[str, Any] | None = None) -> None:
+        self.output, self.output_file, self.finished_at, self.error = output, file, now, None
         self.outcome_unknown = False
-        self.take_back_lease()
+        self.rest()
+
+    def take_over(
+        self, output: Any, *, file: dict[str, Any] | None, items_count: int, skipped: str, now: datetime
+    ) -> None:
+        """A step of a new run that its parent has done: completed there, or skipped. Nothing of it is undone here."""
+        if skipped == StepState.SKIPPED:
+            self.skip(output, now=now)
+        else:
+            self.adopt(output, file=file, now=now)
+        self.items_count, self.has_undo, self.max_undo_attempts = items_count, False, 0
+
+    @transition(field=state, source=StepState.PENDING, target=StepState.COMPLETED)
+    def adopt(self, output: Any, *, file: dict[str, Any] | None, now: datetime) -> None:
+        """Completed with what another run has."""
+        self.output, self.output_file = output, file
+        self.started_at = self.finished_at = now
 
     @transition(field=state, source=StepState.RUNNING, target=StepState.RETRYING)
     def retry_later(self, error: dict[str, Any], *, due_at: datetime, unknown: bool) -> None:
+        self.rest()
         self.error, self.due_at = error, due_at
         self.outcome_unknown = self.outcome_unknown or unknown
-        self.take_back_lease()
 
-    @transition(field=state, source=StepState.RUNNING, target=StepState.FAILED)
+    @transition(field=state, source=[StepState.RUNNING, StepState.WAITING], target=StepState.FAILED)
     def fail(self, error: dict[str, Any], *, now: datetime, unknown: bool) -> None:
-        self.error, self.finished_at, self.due_at = error, now, None
+        self.rest()
+        self.error, self.finished_at = error, now
         self.outcome_unknown = self.outcome_unknown or unknown
-        self.take_back_lease()
 
-    @transition(field=state, source=StepState.PENDING, target=StepState.CANCELLED)
-    def cancel(self, *, now: datetime) -> None:
-        self.finished_at, self.due_at = now, None
+    @transition(
+        field=state, source=[StepState.PENDING, StepState.RUNNING, *UNHELD], target=StepState.CANCELLED
+    )
+    def cancel(self, *, now: datetime, unknown: bool = False) -> None:
+        self.rest()
+        self.finished_at = now
+        self.outcome_unknown = self.outcome_unknown or unknown
 
     @transition(
         field=state,
-        source=[StepState.COMPLETED, StepState.FAILED, StepState.COMPENSATION_FAILED],
+        source=[StepState.PENDING, *UNHELD, StepState.FAILED, StepState.CANCELLED],
+        target=StepState.SKIPPED,
+    )
+    def skip(self, output: Any, *, now: datetime) -> None:
+        self.rest()
+        self.output, self.output_file, self.error, self.finished_at = output, None, None, now
+
+    @transition(
+        field=state,
+        source=[
+            StepState.PENDING,
+            StepState.COMPLETED,
+            StepState.FAILED,
+            StepState.SKIPPED,
+            StepState.CANCELLED,
+            StepState.COMPENSATION_FAILED,
+        ],
         target=StepState.COMPENSATING,
     )
-    def compensate(self, *, attempts: int, due_at: datetime) -> None:
+    def compensate(self, *, attempts: int, due_at: datetime | None, now: datetime) -> None:
+        """due_at: None for a fan-out, whose parts are undone."""
         self.finished_at = self.state_info = self.progress = self.error = None
         self.max_undo_attempts = self.undo_count + attempts
-        self.retry_at = None
-        self.wait_for_worker(due_at)
+        self.rest()
+        if due_at is not None:
+            self.wait_for_worker(due_at, now=now)
 
     @transition(field=state, source=StepState.COMPENSATING, target=StepState.COMPENSATED)
     def end_compensation(self, *, now: datetime) -> None:
-        self.finished_at, self.due_at, self.error = now, None, None
-        self.take_back_lease()
+        self.rest()
+        self.finished_at, self.error, self.outcome_unknown = now, None, False
 
     @transition(field=state, source=StepState.COMPENSATING, target=StepState.COMPENSATION_FAILED)
     def fail_compensation(self, error: dict[str, Any], *, now: datetime) -> None:
-        self.error, self.finished_at, self.due_at = error, now, None
-        self.take_back_lease()
+        self.rest()
+        self.error, self.finished_at = error, now
 
     def undo_later(self, error: dict[str, Any], *, retry_at: datetime) -> None:
         """Between two tries of an undo the state stays `compensating`, without a lease, and not acquirable."""
+        self.rest()
         self.error, self.due_at, self.retry_at = error, retry_at, retry_at
-        self.take_back_lease()
 
-    def end_back_off(self, *, due_at: datetime) -> None:
+    def end_back_off(self, *, due_at: datetime, now: datetime) -> None:
         """The undo may be tried again from now on."""
         self.retry_at = None
-        self.wait_for_worker(due_at)
+        self.wait_for_worker(due_at, now=now)

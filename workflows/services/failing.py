@@ -1,4 +1,7 @@
-"""What follows when an attempt did not succeed: retry later, give up, or undo. Inside the caller's transaction."""
+"""What follows when an attempt did not succeed: retry later, give up, or end as cancelled.
+
+All inside the caller's transaction, with run and steps locked.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,13 +9,13 @@ from datetime import datetime, timedelta
 from outbox.append import Message
 from workflows import events
 from workflows.conf import conf
-from workflows.engine.outcomes import ErrorInfo, Failed
+from workflows.engine.outcomes import ErrorInfo, Failed, Stopped
 from workflows.engine.plan import Plan
-from workflows.engine.retry import GiveUp, RetryIn, RetryPolicy, judge
+from workflows.engine.retry import GiveUp, RetryIn, RetryPolicy, Verdict, judge
 from workflows.models import Attempt, Run, Step
+from workflows.services.advance import advance
 from workflows.services.journal import record
-from workflows.services.undoing import begin_compensation, end_if_undone, needs_undo
-from workflows.states import OUTCOME_UNKNOWN, AttemptKind, AttemptState
+from workflows.states import OUTCOME_UNKNOWN, AttemptKind, AttemptState, RunState
 
 # The back-off of compensations: they have no policy of their own, and more patience than a forward step.
 UNDO_BASE_SECONDS, UNDO_CAP_SECONDS = 1.0, 60.0
@@ -33,19 +36,22 @@ def lose_attempt(run: Run, steps: Sequence[Step], step: Step, *, now: datetime, 
 
 
 def end_attempt(
-    run: Run, steps: Sequence[Step], step: Step, failure: Failed, *, now: datetime, roll: float
+    run: Run, steps: Sequence[Step], step: Step, outcome: Failed | Stopped, *, now: datetime, roll: float
 ) -> None:
-    """Record the failure of the step's running attempt and what follows from it, and announce both."""
+    """Record how the step's running attempt ended, what follows from it for step and run, and announce all.
+
+    steps: those of the plan; `step` is one of them, or a part.
+    """
     attempt = step.attempts.get(state=AttemptState.RUNNING)
-    messages = [_close(attempt, step, failure, now=now)]
-    kind = AttemptKind(attempt.kind)
-    verdict = judge(failure, policy_of(run, step, kind), attempts_made=_made(run, step, attempt), roll=roll)
-    if isinstance(verdict, RetryIn):
-        verdict = RetryIn(min(verdict.seconds, conf().retry_after_max_seconds))
-    if attempt.kind == AttemptKind.FORWARD:
-        messages += _forward(run, steps, step, failure, verdict, now=now)
+    messages = [_close(attempt, step, outcome, now=now)]
+    if attempt.kind == AttemptKind.UNDO:
+        assert isinstance(outcome, Failed)  # an undo is not cancelled
+        messages += _fail_undo(run, step, attempt, outcome, now=now, roll=roll)
+    elif isinstance(outcome, Stopped) or run.state == RunState.CANCELLING:
+        messages.append(_cancel(step, now=now))
     else:
-        messages += _undo(run, steps, step, failure, verdict, now=now)
+        messages += _fail_forward(run, step, attempt, outcome, now=now, roll=roll)
+    messages += advance(run, steps, now=now).send(run, steps)
     record(run.id, messages, now=now)
 
 
@@ -57,16 +63,33 @@ def policy_of(run: Run, step: Step, kind: AttemptKind) -> RetryPolicy:
     return RetryPolicy(max_attempts=planned.attempts, base=planned.base, cap=planned.cap)
 
 
-def _made(run: Run, step: Step, attempt: Attempt) -> int:
-    """Attempts of this round: a retry by hand begins a new one, with its own budget and its own back-off."""
-    last = step.max_attempts if attempt.kind == AttemptKind.FORWARD else step.max_undo_attempts
-    return attempt.number - (last - policy_of(run, step, AttemptKind(attempt.kind)).max_attempts)
+def _judge(run: Run, step: Step, attempt: Attempt, failure: Failed, *, roll: float) -> Verdict:
+    """Attempts count within their round: a retry by hand begins a new one, with its own budget and back-off."""
+    kind = AttemptKind(attempt.kind)
+    policy = policy_of(run, step, kind)
+    last = step.max_attempts if kind == AttemptKind.FORWARD else step.max_undo_attempts
+    made = attempt.number - (last - policy.max_attempts)
+    verdict = judge(failure, policy, attempts_made=made, roll=roll)
+    if not isinstance(verdict, RetryIn):
+        return verdict
+    budget = Plan.from_json(run.plan).retry_budget
+    if kind == AttemptKind.FORWARD and budget is not None and run.retry_count >= budget:
+        return GiveUp(failure.error)
+    return RetryIn(min(verdict.seconds, conf().retry_after_max_seconds))
 
 
-def _close(attempt: Attempt, step: Step, failure: Failed, *, now: datetime) -> Message:
-    error = failure.error.stored()
+def _close(attempt: Attempt, step: Step, outcome: Failed | Stopped, *, now: datetime) -> Message:
+    usage = dict(outcome.usage)
+    if isinstance(outcome, Stopped):
+        attempt.cancel(usage, now=now)
+        attempt.save()
+        ended = events.AttemptCancelled(
+            kind=attempt.kind, worker=attempt.worker, duration_seconds=attempt.duration_seconds
+        )
+        return events.message(ended, step=step.name, attempt=attempt.number)
+    error = outcome.error.stored()
     event: type[events.AttemptFailedData | events.AttemptTimedOut | events.AttemptLost]
-    match failure.attempt_state:
+    match outcome.attempt_state:
         case AttemptState.TIMED_OUT:
             attempt.time_out(error, now=now)
             event = events.AttemptTimedOut
@@ -74,45 +97,53 @@ def _close(attempt: Attempt, step: Step, failure: Failed, *, now: datetime) -> M
             attempt.lose(error, now=now)
             event = events.AttemptLost
         case _:
-            attempt.fail(error, dict(failure.usage), now=now)
+            attempt.fail(error, usage, now=now)
             event = events.AttemptFailedData
     attempt.save()
     data = event(
         kind=attempt.kind,
         worker=attempt.worker,
         duration_seconds=attempt.duration_seconds,
-        error=events.OperatorError.of(failure.error),
+        error=events.OperatorError.of(outcome.error),
     )
     return events.message(data, step=step.name, attempt=attempt.number)
 
 
-def _forward(
-    run: Run, steps: Sequence[Step], step: Step, failure: Failed, verdict: RetryIn | GiveUp, *, now: datetime
+def _cancel(step: Step, *, now: datetime) -> Message:
+    """The body was interrupted somewhere, so nobody knows how much of its effect it had."""
+    step.cancel(now=now, unknown=True)
+    step.save()
+    cancelled = events.StepCancelled(reason="The run was cancelled.")
+    return events.message(cancelled, step=step.name, attempt=step.attempt_count)
+
+
+def _fail_forward(
+    run: Run, step: Step, attempt: Attempt, failure: Failed, *, now: datetime, roll: float
 ) -> list[Message]:
     unknown = failure.attempt_state in OUTCOME_UNKNOWN
-    error = failure.error.stored()
-    public = events.PublicError.of(failure.error)
+    error, public = failure.error.stored(), events.PublicError.of(failure.error)
+    verdict = _judge(run, step, attempt, failure, roll=roll)
     if isinstance(verdict, RetryIn):
-        due_at = now + timedelta(seconds=verdict.seconds)
-        step.retry_later(error, due_at=due_at, unknown=unknown)
+        retry_at = now + timedelta(seconds=verdict.seconds)
+        step.retry_later(error, due_at=run.by_deadline(retry_at), unknown=unknown)
         step.save()
-        data = events.StepRetryScheduled(error=public, retry_at=due_at, max_attempts=step.max_attempts)
+        if run.is_stopping:  # another step has failed: this one is put back for the next round
+            return []
+        run.retry_count += 1
+        run.save(update_fields=["retry_count"])
+        data = events.StepRetryScheduled(error=public, retry_at=retry_at, max_attempts=step.max_attempts)
         return [events.message(data, step=step.name, attempt=step.attempt_count)]
     step.fail(error, now=now, unknown=unknown)
     step.save()
-    failed = events.message(events.StepFailed(error=public), step=step.name, attempt=step.attempt_count)
-    if Plan.from_json(run.plan).on_failure == "compensate" and needs_undo(steps):
-        run.error = error
-        return [failed, *begin_compensation(run, steps, now=now)]
-    run.fail(error, now=now)
-    run.save()
-    return [failed, events.message(events.RunFailed(error=public, failed_step=step.name))]
+    run.error = run.error or error  # the first fault is the run's; from now on it stops
+    return [events.message(events.StepFailed(error=public), step=step.name, attempt=step.attempt_count)]
 
 
-def _undo(
-    run: Run, steps: Sequence[Step], step: Step, failure: Failed, verdict: RetryIn | GiveUp, *, now: datetime
+def _fail_undo(
+    run: Run, step: Step, attempt: Attempt, failure: Failed, *, now: datetime, roll: float
 ) -> list[Message]:
     error = failure.error.stored()
+    verdict = _judge(run, step, attempt, failure, roll=roll)
     if isinstance(verdict, RetryIn):
         step.undo_later(error, retry_at=now + timedelta(seconds=verdict.seconds))
         step.save()
@@ -120,5 +151,4 @@ def _undo(
     step.fail_compensation(error, now=now)
     step.save()
     failed = events.CompensationFailed(error=events.PublicError.of(failure.error))
-    message = events.message(failed, step=step.name, attempt=step.undo_count)
-    return [message, *end_if_undone(run, steps, now=now)]
+    return [events.message(failed, step=step.name, attempt=step.undo_count)]

@@ -19,7 +19,7 @@ from workflows.holder import is_dead
 from workflows.models import Attempt, Run, Step
 from workflows.services.failing import lose_attempt, policy_of
 from workflows.services.journal import record
-from workflows.states import AttemptKind, RunState, StepState
+from workflows.states import RUN_FORWARD, AttemptKind, RunState, StepKind, StepState
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease |
     take it; no attempt is spent). A lease whose holder is a dead process of this host is voided on the way:
     `roll` is the draw for its back-off.
     """
+    failpoint("workflows.acquire.before")
     # A message that comes twice or late costs one indexed read and no lock.
     found = Step.objects.filter(pk=step_id, state__in=ACQUIRABLE).values_list("run_id", flat=True).first()
     if found is None:
@@ -41,7 +42,7 @@ def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease |
     with transaction.atomic(durable=True):
         run = Run.objects.locked(found)
         steps = Step.objects.locked(found)
-        step = next(step for step in steps if step.id == step_id)
+        step = Step.objects.under_lock(steps, step_id)
         if step.lease_token is not None:
             if is_dead(step.holder):
                 lose_attempt(run, steps, step, now=clock.now(), roll=roll)
@@ -49,13 +50,18 @@ def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease |
         kind = _work_on(run, step)
         if kind is None or not _knows(run, step, kind):
             return None
-        lease = _begin(run, step, kind, holder=holder, now=clock.now())
+        now = clock.now()
+        if run.is_overdue(now):  # the sweeper will end it
+            return None
+        lease = _begin(run, step, kind, holder=holder, now=now)
     failpoint("workflows.acquire.committed")
     return lease
 
 
 def _work_on(run: Run, step: Step) -> AttemptKind | None:
-    if step.state == StepState.READY and run.state in (RunState.PENDING, RunState.RUNNING):
+    if step.kind != StepKind.STEP:  # a wait or a join: nobody works on it
+        return None
+    if step.state == StepState.READY and run.state in RUN_FORWARD and not run.is_stopping:
         return AttemptKind.FORWARD
     # While an undo backs off its step is `compensating` too: only the sweeper ends the wait.
     if step.state == StepState.COMPENSATING and run.state == RunState.COMPENSATING and step.retry_at is None:
@@ -66,7 +72,7 @@ def _work_on(run: Run, step: Step) -> AttemptKind | None:
 def _knows(run: Run, step: Step, kind: AttemptKind) -> bool:
     """Whether this process has the code of the step, in the run's version."""
     try:
-        known = registry.find(run.workflow, version=run.version).step(step.name)
+        known = registry.find(run.workflow, version=run.version).step(step.handler_name)
     except (UnknownWorkflow, KeyError):
         known = None
     if known is None or (kind == AttemptKind.UNDO and known.undo_handler is None):
@@ -86,7 +92,7 @@ def _begin(run: Run, step: Step, kind: AttemptKind, *, holder: str, now: datetim
         token,
         holder=holder,
         lease=timedelta(seconds=conf().lease_seconds),
-        timeout=step.timeout_seconds,
+        deadline=run.by_deadline(now + timedelta(seconds=step.timeout_seconds)),
         idle=step.idle_timeout_seconds,
         now=now,
     )
@@ -98,6 +104,7 @@ def _begin(run: Run, step: Step, kind: AttemptKind, *, holder: str, now: datetim
         step_id=step.id,
         run_id=run.id,
         step_name=step.name,
+        handler=step.handler_name,
         workflow=run.workflow,
         version=run.version,
         token=token,
@@ -124,6 +131,13 @@ def _begin_undo(step: Step) -> list[Message]:
     if step.undo_count > 1:
         return []
     return [events.message(events.CompensationStarted(), step=step.name, attempt=step.undo_count)]
+
+
+def cancelled(leases: Collection[Lease]) -> set[UUID]:
+    """The tokens of those leases whose run is being cancelled: their work is no longer wanted."""
+    tokens = [lease.token for lease in leases if lease.kind == AttemptKind.FORWARD]
+    stopped = Step.objects.filter(lease_token__in=tokens, run__state=RunState.CANCELLING)
+    return {token for token in stopped.values_list("lease_token", flat=True) if token is not None}
 
 
 def renew(leases: Collection[Lease], *, clock: Clock) -> set[UUID]:

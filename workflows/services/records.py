@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from outbox import wire
@@ -12,8 +13,12 @@ from workflows import events
 from workflows.conf import conf
 from workflows.engine.items import Change, CommittedItem
 from workflows.engine.lease import Lease
+from workflows.engine.plan import Plan
 from workflows.models import Item, Run, Step
-from workflows.services import items
+from workflows.services import items, outputs
+from workflows.states import StepKind, StepState
+
+HAS_OUTPUT = (StepState.COMPLETED, StepState.COMPENSATED, StepState.SKIPPED)
 
 
 class LeasedRecords:
@@ -27,19 +32,44 @@ class LeasedRecords:
         return Run.objects.values_list("input", flat=True).get(pk=self._lease.run_id)
 
     def read_output(self, step_name: str) -> Any:
-        """The JSON output of a step of this run. Raises LookupError while it has none."""
-        state, output = Step.objects.values_list("state", "output").get(
+        """The JSON output of a step of this run. Raises LookupError while it has none, StoredValueLost."""
+        pk, state, kind = Step.objects.values_list("pk", "state", "kind").get(
             run_id=self._lease.run_id, name=step_name
         )
-        if (
-            output is None
-            and self._lease.step_name != step_name
-            and state not in ("completed", "compensated")
-        ):
+        if kind == StepKind.FAN_OUT:
+            raise LookupError(
+                f"step {step_name} is fanned out: read its results with ctx.outputs({step_name})"
+            )
+        output = outputs.read_output(pk)
+        if output is None and self._lease.step_name != step_name and state not in HAS_OUTPUT:
             raise LookupError(
                 f"step {step_name} is {state}: it has no output yet; order the steps the other way"
             )
         return output
+
+    def read_outputs(self, step_name: str) -> list[Any]:
+        """The JSON outputs of all parts of a fan-out, in the order of its items; skipped ones left out."""
+        fan_out = Step.objects.get(run_id=self._lease.run_id, name=step_name)
+        if fan_out.kind != StepKind.FAN_OUT:
+            raise LookupError(
+                f"step {step_name} is not fanned out: read its result with ctx.output({step_name})"
+            )
+        if fan_out.state not in HAS_OUTPUT:
+            raise LookupError(
+                f"step {step_name} is {fan_out.state}: it has no outputs yet; order the steps the other way"
+            )
+        has_one = Q(state__in=[StepState.COMPLETED, StepState.COMPENSATED])
+        done = fan_out.parts.filter(has_one | Q(state=StepState.SKIPPED, output__isnull=False))
+        rows = done.order_by("index").values_list("pk", "output", "output_file")
+        return [value if file is None else outputs.read_output(pk) for pk, value, file in rows]
+
+    def read_item(self) -> tuple[str, Any]:
+        """Of a part: the name of the step that its fan-out is over, and its item. Raises LookupError."""
+        step = Step.objects.only("item", "parent_id", "position").get(pk=self._lease.step_id)
+        if step.parent_id is None:
+            raise LookupError(f"step {self._lease.step_name} is no part of a fan-out: it has no item")
+        plan = Plan.from_json(Run.objects.values_list("plan", flat=True).get(pk=self._lease.run_id))
+        return str(plan.step(step.position).over), step.item
 
     def outcome_unknown(self) -> bool:
         return Step.objects.values_list("outcome_unknown", flat=True).get(pk=self._lease.step_id)

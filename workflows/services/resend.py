@@ -5,11 +5,14 @@ from uuid import UUID
 
 from workflows.dispatch import send
 from workflows.models import Step
-from workflows.services.advance import chain_from
+from workflows.services.links import chains_of
 
 
 def send_opened(step_ids: Sequence[UUID]) -> None:
-    """Publish a chain from each of these steps now: the end of a chain's segment, or a step that was sent alone."""
-    for step in Step.objects.select_related("run").filter(pk__in=step_ids):
-        steps = list(step.run.steps.order_by("position"))
-        send(chain_from(step.run, steps, step.position))
+    """Publish a chain from each of these steps of one run now: the end of a chain's segment, or parts of a fan-out."""
+    opened = list(Step.objects.select_related("run").filter(pk__in=step_ids).defer("output", "item"))
+    if opened:
+        run = opened[0].run
+        steps = list(run.steps.filter(parent__isnull=True).defer("output", "item").order_by("position"))
+        for links in chains_of(run, steps, opened):
+            send(links)

@@ -1,29 +1,26 @@
 """Record what an attempt came to and open what follows: one fenced commit."""
 
-import hashlib
 import logging
 import time
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from outbox import wire
 from outbox.append import Message
 from outbox.clock import Clock
 from outbox.connections import drop_broken
 from outbox.failpoints import failpoint
 from workflows import events
 from workflows.engine.lease import Lease
-from workflows.engine.outcomes import ErrorInfo, Failed, Succeeded
+from workflows.engine.outcomes import ErrorInfo, Failed, Settleable, Succeeded
 from workflows.errors import LeaseLost
 from workflows.models import Run, Step
-from workflows.services.advance import open_next
+from workflows.services import outputs
+from workflows.services.advance import Moves, advance
 from workflows.services.failing import end_attempt
 from workflows.services.journal import record
-from workflows.services.undoing import end_if_undone
-from workflows.states import STEP_DONE, AttemptKind, AttemptState
+from workflows.states import AttemptKind, AttemptState
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +37,8 @@ UNSETTLED = ErrorInfo(
 
 
 def settle_for_certain(
-    lease: Lease, outcome: Succeeded | Failed, *, clock: Clock, roll: float
-) -> tuple[Succeeded | Failed, list[UUID]]:
+    lease: Lease, outcome: Settleable, *, clock: Clock, roll: float
+) -> tuple[Settleable, list[UUID]]:
     """Settle, so that no finished work is thrown away. Returns what was settled, and the steps that became ready.
 
     A connection that died meanwhile is opened anew; a commit whose answer was lost shows as LeaseLost, since it
@@ -65,34 +62,45 @@ def settle_for_certain(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def settle(lease: Lease, outcome: Succeeded | Failed, *, clock: Clock, roll: float) -> list[UUID]:
-    """Settle the attempt of `lease`. Returns the ids of steps that became ready, in order of position.
+def settle(lease: Lease, outcome: Settleable, *, clock: Clock, roll: float) -> list[UUID]:
+    """Settle the attempt of `lease`. Returns the ids of steps that became acquirable, in order of position.
 
     roll: uniform draw in [0, 1) for the back-off. Raises LeaseLost when another attempt owns the step by now;
     nothing is written then.
     """
     failpoint("workflows.settle.before")
+    kept = outputs.keep(lease, outcome.output) if isinstance(outcome, Succeeded) else None
+    try:
+        opened = _commit(lease, outcome, kept, clock=clock, roll=roll)
+    except LeaseLost:
+        if kept is not None:
+            outputs.discard(kept)
+        raise
+    failpoint("workflows.settle.committed")
+    return opened
+
+
+def _commit(
+    lease: Lease, outcome: Settleable, kept: outputs.Kept | None, *, clock: Clock, roll: float
+) -> list[UUID]:
     with transaction.atomic(durable=True):
         run = Run.objects.locked(lease.run_id)
         Step.objects.fence(lease.step_id, lease.token)
         steps = Step.objects.locked(lease.run_id)
-        step = next(step for step in steps if step.id == lease.step_id)
+        step = Step.objects.under_lock(steps, lease.step_id)
         now = clock.now()
-        opened: list[UUID] = []
-        if isinstance(outcome, Failed):
+        if not isinstance(outcome, Succeeded) or kept is None:
+            assert not isinstance(outcome, Succeeded)  # keep() was asked for every success
             end_attempt(run, steps, step, outcome, now=now, roll=roll)
+            return []
+        messages = [_complete_attempt(step, outcome, now=now)]
+        if lease.kind == AttemptKind.FORWARD:
+            messages.append(_complete_step(step, kept, now=now))
         else:
-            messages = [_complete_attempt(step, outcome, now=now)]
-            if lease.kind == AttemptKind.FORWARD:
-                messages.append(_complete_step(step, outcome, now=now))
-                opened = open_next(run, steps, now=now)
-                messages += _complete_run_if_done(run, steps, now=now)
-            else:
-                messages.append(_complete_undo(step, now=now))
-                messages += end_if_undone(run, steps, now=now)
-            record(run.id, messages, now=now)
-    failpoint("workflows.settle.committed")
-    return opened
+            messages.append(_complete_undo(step, now=now))
+        moves: Moves = advance(run, steps, now=now)
+        record(run.id, [*messages, *moves.messages], now=now)
+    return [step.id for step in moves.opened]
 
 
 def _complete_attempt(step: Step, outcome: Succeeded, *, now: datetime) -> Message:
@@ -105,36 +113,19 @@ def _complete_attempt(step: Step, outcome: Succeeded, *, now: datetime) -> Messa
     return events.message(data, step=step.name, attempt=attempt.number)
 
 
-def _complete_step(step: Step, outcome: Succeeded, *, now: datetime) -> Message:
-    step.complete(outcome.output, now=now)
+def _complete_step(step: Step, kept: outputs.Kept, *, now: datetime) -> Message:
+    step.complete(kept.value, now=now, file=kept.file)
     step.save()
     assert step.started_at is not None  # begin() set it
     data = events.StepCompleted(
         items_count=step.items_count,
-        output=blob_of(outcome.output),
+        output=kept.blob,
         duration_seconds=(now - step.started_at).total_seconds(),
     )
     return events.message(data, step=step.name, attempt=step.attempt_count)
-
-
-def _complete_run_if_done(run: Run, steps: list[Step], *, now: datetime) -> list[Message]:
-    if any(step.state not in STEP_DONE for step in steps):
-        return []
-    run.complete(now=now)
-    run.save()
-    data = events.RunCompleted(
-        items_count=sum(step.items_count for step in steps), result=blob_of(steps[-1].output)
-    )
-    return [events.message(data)]
 
 
 def _complete_undo(step: Step, *, now: datetime) -> Message:
     step.end_compensation(now=now)
     step.save()
     return events.message(events.CompensationCompleted(), step=step.name, attempt=step.undo_count)
-
-
-def blob_of(value: Any) -> events.Blob:
-    """Size in bytes and SHA-256 of a value's canonical JSON."""
-    encoded = wire.encode(value)
-    return events.Blob(size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())

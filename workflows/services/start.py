@@ -1,11 +1,11 @@
 """Start a run: run, steps, stream and `run.created` in one commit."""
 
-import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from pydantic import BaseModel, ValidationError
 
 from outbox.append import open_stream
@@ -13,17 +13,20 @@ from outbox.clock import CLOCK, Clock
 from workflows import events
 from workflows.conf import conf
 from workflows.definitions import Workflow
-from workflows.dispatch import send_on_commit
 from workflows.engine import plan as plans
 from workflows.engine.storable import storable
-from workflows.errors import InvalidInput
+from workflows.errors import InvalidInput, UniqueKeyConflict
 from workflows.models import Run, Step
-from workflows.services.advance import chain_from, open_next
+from workflows.services.advance import advance
+from workflows.services.copying import Reused, insert_copies, take_over
 from workflows.services.journal import record
-
-logger = logging.getLogger(__name__)
+from workflows.services.keys import Request, find_answer, keep_answer, refuse_long
+from workflows.services.steering import give_up_key
+from workflows.states import RUN_TERMINAL
 
 TITLE_MAX_CHARS = 200
+
+OnConflict = Literal["reject", "return", "cancel_existing"]
 
 
 def start(
@@ -33,54 +36,137 @@ def start(
     owner: User,
     title: str | None = None,
     labels: Mapping[str, str] | None = None,
+    unique_key: str | None = None,
+    on_conflict: OnConflict = "reject",
+    not_before: datetime | None = None,
+    parent: Run | None = None,
+    reused: Reused | None = None,
+    request: Request | None = None,
     clock: Clock = CLOCK,
 ) -> Run:
     """Create a run of `workflow` and send its first steps. Returns the run, pending.
 
-    Raises InvalidInput when `input` does not fit the workflow's model.
+    unique_key: at most one live run of this owner and workflow has it; `on_conflict` says what happens to a second:
+    "reject" raises UniqueKeyConflict, "return" gives the live one, "cancel_existing" cancels that and starts.
+    not_before: when the first steps open. request: the caller's idempotency key; the same request again returns the
+    same run. parent, reused: of a rerun. Raises InvalidInput when `input` does not fit the workflow's model or a key
+    is too long, KeyReused.
     """
     value = validate_input(workflow, input)
+    refuse_long("unique_key", unique_key)
+    draft = Run(
+        workflow=workflow.name,
+        version=workflow.version,
+        input=storable(value.model_dump(mode="json")),
+        owner=owner,
+        title=storable(title or workflow.title_for(value))[:TITLE_MAX_CHARS],
+        labels=storable(dict(labels or {})),
+        unique_key=unique_key,
+        parent=parent,
+    )
+    if reused is not None:
+        draft.id = reused.run_id
     plan = plans.freeze(workflow)
-    with transaction.atomic(durable=True):
-        now = clock.now()
-        run = Run.objects.create(
-            workflow=workflow.name,
-            version=workflow.version,
-            plan=plan.to_json(),
-            plan_hash=plan.fingerprint(),
-            input=storable(value.model_dump(mode="json")),
-            owner=owner,
-            title=storable(title or workflow.title_for(value))[:TITLE_MAX_CHARS],
-            labels=storable(dict(labels or {})),
-            created_at=now,
+    for again in (False, True):
+        try:
+            with transaction.atomic(durable=True):
+                answered = find_answer(request)
+                if answered is not None:
+                    return answered
+                existing = _make_room(draft, on_conflict=on_conflict, clock=clock)
+                now = clock.now()
+                run = existing or _create(draft, plan, not_before=not_before, reused=reused, now=now)
+                keep_answer(request, run, now=now)
+                return run
+        except IntegrityError:
+            # A rival's commit came between our look and our insert: the second look sees it.
+            if again:
+                raise
+    raise AssertionError("unreachable: the second try returns or raises")
+
+
+def _make_room(draft: Run, *, on_conflict: OnConflict, clock: Clock) -> Run | None:
+    """What happens to a live run with the same unique key; returns it when it takes the new one's place."""
+    existing = _live_twin(draft)
+    if existing is None or on_conflict == "return":
+        return existing
+    if on_conflict == "reject":
+        raise UniqueKeyConflict(
+            f"run {existing.id} has the unique key {draft.unique_key!r} and is {existing.state}; "
+            "wait for its end, or start with on_conflict 'return' or 'cancel_existing'",
+            existing=existing.id,
         )
-        steps = Step.objects.bulk_create(_step(run, planned) for planned in plan.steps)
-        open_stream(run.id)
-        open_next(run, steps, now=now)
-        record(run.id, [events.message(_created(run, plan))], now=now)
-        send_on_commit([chain_from(run, steps, 0)])  # after the log's wake-up: a broker may be slow
-    return run
+    give_up_key(existing, by=draft.owner, clock=clock)
+    return None
+
+
+def _live_twin(draft: Run) -> Run | None:
+    if draft.unique_key is None:
+        return None
+    twins = Run.objects.filter(owner=draft.owner, workflow=draft.workflow, unique_key=draft.unique_key)
+    return twins.exclude(state__in=sorted(RUN_TERMINAL)).first()
+
+
+def _create(
+    draft: Run, plan: plans.Plan, *, not_before: datetime | None, reused: Reused | None, now: datetime
+) -> Run:
+    begins = max(now, not_before) if not_before else now
+    draft.plan, draft.plan_hash = plan.to_json(), plan.fingerprint()
+    draft.created_at = now
+    if plan.deadline is not None:
+        draft.deadline_at = begins + timedelta(seconds=plan.deadline)
+    draft.save(force_insert=True)
+    steps = [_step(draft, planned) for planned in plan.steps]
+    if reused is not None:
+        take_over(steps, reused, now=now)
+    Step.objects.bulk_create(steps)
+    open_stream(draft.id)
+    messages = [events.message(_created(draft, plan))]
+    if reused is not None:
+        messages += insert_copies(draft, steps, reused, first_seq=len(messages) + 1, now=now)
+    if begins > now:
+        Step.objects.set_start(draft.id, due_at=begins)
+        record(draft.id, messages, now=now)
+    else:
+        moves = advance(draft, steps, now=now)
+        record(draft.id, [*messages, *moves.messages], now=now)
+        moves.send(draft, steps)  # after the log's wake-up: a broker may be slow
+    return draft
+
+
+def open_first(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) -> None:
+    """The time of a run that was to begin later has come. Run and steps are locked."""
+    step.rest()
+    step.save(update_fields=["due_at"])
+    moves = advance(run, steps, now=now)
+    if moves.messages:
+        record(run.id, moves.messages, now=now)
+    moves.send(run, steps)
 
 
 def validate_input(workflow: Workflow, value: BaseModel | Mapping[str, Any]) -> BaseModel:
     """The input as the workflow's model. Raises InvalidInput with a pointer and a sentence for each fault."""
     if isinstance(value, workflow.input):
         return value
+    return validated(workflow.input, value, what=f"the input does not fit {workflow.name}")
+
+
+def validated(model: type[BaseModel], value: Any, *, what: str) -> BaseModel:
+    """`value` as `model`. Raises InvalidInput, `what` first, with a pointer and a sentence for each fault."""
     try:
-        return workflow.input.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
         faults = [
             ("/" + "/".join(str(part) for part in fault["loc"]), str(fault["type"]), str(fault["msg"]))
             for fault in error.errors()
         ]
-        raise InvalidInput(
-            f"the input does not fit {workflow.name}: {faults[0][2]}", errors=faults
-        ) from error
+        raise InvalidInput(f"{what}: {faults[0][2]}", errors=faults) from error
 
 
 def _step(run: Run, planned: plans.PlannedStep) -> Step:
     return Step(
         run=run,
+        kind=planned.kind,
         position=planned.position,
         stage=planned.stage,
         branch=planned.branch,
@@ -88,6 +174,7 @@ def _step(run: Run, planned: plans.PlannedStep) -> Step:
         title=planned.title,
         queue=planned.queue,
         has_undo=planned.has_undo,
+        no_return=planned.pivot or planned.retry_only,
         timeout_seconds=planned.timeout,
         idle_timeout_seconds=planned.idle_timeout,
         max_attempts=planned.attempts,

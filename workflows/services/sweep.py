@@ -11,12 +11,15 @@ from outbox.clock import Clock
 from outbox.connections import drop_broken
 from workflows.conf import conf
 from workflows.dispatch import Link, send
-from workflows.engine.outcomes import ErrorInfo, Failed
+from workflows.engine.outcomes import ErrorInfo, Failed, Stopped
 from workflows.holder import is_dead, prefix_of_this_host
 from workflows.models import Run, Step
-from workflows.services.advance import chain_from, first_alarm, link_to
 from workflows.services.failing import end_attempt, lose_attempt
-from workflows.states import AttemptState, StepState
+from workflows.services.links import chains_of, first_alarm
+from workflows.services.overdue import expire_run, expire_wait
+from workflows.services.queues import Queues
+from workflows.services.start import open_first
+from workflows.states import RUN_FORWARD, AttemptState, RunState, StepState
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +34,16 @@ IDLE = ErrorInfo(
 def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
     """Take up each due step, and each step whose worker died on this host. Returns how many it took up.
 
-    Safe to run any number of times at once: each step is looked at again under its run's lock.
+    Safe to run any number of times at once: each step is looked at again under its run's lock, and a run that another
+    process has locked is left to it.
     """
-    due = list(Step.objects.due(now=clock.now()).values_list("id", "run_id")[: conf().sweep_batch_size])
+    rows = Step.objects.due(now=clock.now()).values_list("id", "run_id", "queue")
+    due = list(rows[: conf().sweep_batch_size])
+    queues = Queues({queue for _, _, queue in due if queue})
     sender = _Sender(clock)
-    for step_id, run_id in [*due, *_orphans()]:
+    for step_id, run_id in [*((step_id, run_id) for step_id, run_id, _ in due), *_orphans()]:
         try:
-            sender.send(step_id, _take_up(step_id, run_id, clock=clock, roll=roll()))
+            sender.send(step_id, _take_up(step_id, run_id, queues, clock=clock, roll=roll()))
         except (OperationalError, InterfaceError) as error:
             # The database's trouble, not the step's: its alarm still rings, and the next sweep is a second away.
             logger.warning("step not swept yet", extra={"run": str(run_id), "error": type(error).__name__})
@@ -56,19 +62,21 @@ class _Sender:
         self._clock = clock
         self._is_broker_away = False
 
-    def send(self, step_id: UUID, chain: Sequence[Link]) -> None:
-        if not chain:
+    def send(self, step_id: UUID, chains: Sequence[Sequence[Link]]) -> None:
+        if not chains:
             return
         if not self._is_broker_away:
             try:
-                send(chain)
+                for chain in chains:
+                    send(chain)
                 return
             except Exception as error:  # of whatever broker: the row has its alarm
                 self._is_broker_away = True
                 logger.warning("broker away; steps wait", extra={"error": type(error).__name__})
         # Not the queue's fault: the wait does not double.
+        later = self._clock.now() + timedelta(seconds=conf().dispatch_retry_seconds)
         waiting = Step.objects.filter(pk=step_id, lease_token=None, due_at__isnull=False)
-        waiting.update(due_at=first_alarm(self._clock.now()), dispatch_count=0)
+        waiting.update(due_at=later, dispatch_count=0)
 
 
 def _postpone(step_id: UUID, *, clock: Clock) -> None:
@@ -85,19 +93,28 @@ def _orphans() -> list[tuple[UUID, UUID]]:
     return [(step_id, run_id) for step_id, run_id, holder in held if holder in dead]
 
 
-def _take_up(step_id: UUID, run_id: UUID, *, clock: Clock, roll: float) -> list[Link]:
-    """Do what the step's alarm asks for; returns the chain to send after the commit."""
+def _take_up(step_id: UUID, run_id: UUID, queues: Queues, *, clock: Clock, roll: float) -> list[list[Link]]:
+    """Do what the step's alarm asks for; returns the chains to send after the commit."""
     with transaction.atomic(durable=True):
-        run = Run.objects.select_for_update(no_key=True).filter(pk=run_id).first()
+        # A process that froze inside its transaction holds one run, not the sweep of all others.
+        run = Run.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=run_id).first()
         if run is None:
             return []
         steps = Step.objects.locked(run_id)
-        step = next(step for step in steps if step.id == step_id)
+        step = Step.objects.under_lock(steps, step_id)
         now = clock.now()
         if step.lease_token is not None:
             _check_lease(run, steps, step, now=now, roll=roll)
-        elif step.due_at is not None and step.due_at <= now:
-            return _send_again(run, steps, step, now=now)
+        elif step.due_at is None or step.due_at > now:
+            return []
+        elif run.is_overdue(now):
+            expire_run(run, steps, now=now, roll=roll)
+        elif step.state == StepState.WAITING:
+            expire_wait(run, steps, step, now=now)
+        elif step.state == StepState.PENDING:
+            open_first(run, steps, step, now=now)
+        else:
+            return _send_again(run, steps, step, queues, now=now)
     return []
 
 
@@ -106,36 +123,53 @@ def _check_lease(run: Run, steps: list[Step], step: Step, *, now: datetime, roll
     assert step.deadline_at is not None
     if is_dead(step.holder) or step.lease_expires_at <= now:
         lose_attempt(run, steps, step, now=now, roll=roll)
+    elif run.is_overdue(now):
+        expire_run(run, steps, now=now, roll=roll)
     elif step.deadline_at <= now:
-        _time_out(run, steps, step, TIMED_OUT, now=now, roll=roll)
+        _end_overdue(run, steps, step, TIMED_OUT, now=now, roll=roll)
     elif step.idle_deadline_at is not None and step.idle_deadline_at <= now:
-        _time_out(run, steps, step, IDLE, now=now, roll=roll)
+        _end_overdue(run, steps, step, IDLE, now=now, roll=roll)
     else:
         step.due_at = step.alarm()  # a renewal or some activity moved the limits after the alarm was set
         step.save(update_fields=["due_at"])
 
 
-def _time_out(
+def _end_overdue(
     run: Run, steps: list[Step], step: Step, error: ErrorInfo, *, now: datetime, roll: float
 ) -> None:
-    failure = Failed(error=error, attempt_state=AttemptState.TIMED_OUT)
-    end_attempt(run, steps, step, failure, now=now, roll=roll)
-
-
-def _send_again(run: Run, steps: list[Step], step: Step, *, now: datetime) -> list[Link]:
-    """Nobody took it, or its back-off is over. Each fruitless send doubles the wait: the queue may just be long."""
-    if step.state == StepState.RETRYING:
-        step.open(due_at=first_alarm(now))
-    elif step.retry_at is not None:
-        step.end_back_off(due_at=first_alarm(now))
+    """Fence the attempt off. Of a cancelled run it was asked to stop and did not: it ends as cancelled."""
+    if run.state == RunState.CANCELLING:
+        end_attempt(run, steps, step, Stopped(), now=now, roll=roll)
     else:
-        limits = conf()
+        failure = Failed(error=error, attempt_state=AttemptState.TIMED_OUT)
+        end_attempt(run, steps, step, failure, now=now, roll=roll)
+
+
+def _send_again(
+    run: Run, steps: list[Step], step: Step, queues: Queues, *, now: datetime
+) -> list[list[Link]]:
+    """Nobody took it, or its back-off is over. Each fruitless send doubles the wait: the queue may just be long."""
+    limits = conf()
+    if step.state == StepState.RETRYING:
+        step.open(due_at=first_alarm(run, now), now=now)
+    elif step.retry_at is not None:
+        step.end_back_off(due_at=first_alarm(run, now), now=now)
+    elif _is_queued(step, queues, now=now):
+        step.due_at = first_alarm(run, now)
+        step.save(update_fields=["due_at"])
+        return []
+    else:
         wait = limits.dispatch_retry_seconds * 2.0 ** min(step.dispatch_count + 1, 30)
-        step.due_at = now + timedelta(seconds=min(wait, limits.dispatch_retry_cap_seconds))
+        step.due_at = run.by_deadline(now + timedelta(seconds=min(wait, limits.dispatch_retry_cap_seconds)))
         step.dispatch_count += 1
         logger.info(
             "step sent again", extra={"run": str(run.id), "step": step.name, "sent": step.dispatch_count}
         )
     step.save()
-    undoing = step.state == StepState.COMPENSATING
-    return [link_to(run, step)] if undoing else chain_from(run, steps, step.position)
+    return chains_of(run, steps, [step]) if run.state in {*RUN_FORWARD, RunState.COMPENSATING} else []
+
+
+def _is_queued(step: Step, queues: Queues, *, now: datetime) -> bool:
+    """Its message is probably one of those that wait: sending another would only lengthen the queue."""
+    patience = timedelta(seconds=conf().dispatch_busy_seconds)
+    return step.ready_at is not None and now - step.ready_at < patience and queues.is_busy(step.queue)

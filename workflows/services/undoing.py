@@ -7,16 +7,25 @@ from outbox.append import Message
 from workflows import events
 from workflows.conf import conf
 from workflows.dispatch import send_on_commit
-from workflows.engine.compensation import UndoView, next_to_undo, to_undo
+from workflows.engine.compensation import next_to_undo, to_undo
 from workflows.engine.outcomes import ErrorInfo
 from workflows.models import Run, Step
-from workflows.services.advance import first_alarm, link_to
-from workflows.states import StepState
+from workflows.services.links import first_alarm, link_to
+from workflows.states import StepKind, StepState
 
 
 def needs_undo(steps: Sequence[Step]) -> list[Step]:
     """The steps that an undo of the run would compensate, in its order."""
-    return [steps[position] for position in to_undo(_views(steps))]
+    return [steps[position] for position in to_undo(steps)]
+
+
+def point_of_no_return(steps: Sequence[Step]) -> Step | None:
+    """The pivot or retry-only step that is done, at work, or may be: the run can only go forward."""
+    passed = (StepState.COMPLETED, StepState.RUNNING)
+    for step in steps:
+        if step.no_return and (step.state in passed or step.outcome_unknown):
+            return step
+    return None
 
 
 def begin_compensation(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Message]:
@@ -27,59 +36,74 @@ def begin_compensation(run: Run, steps: Sequence[Step], *, now: datetime) -> lis
     run.save()
     messages = [events.message(events.RunCompensating(steps=[step.name for step in wanted]))]
     for step in steps:
-        if step.state == StepState.PENDING:
+        if step.state == StepState.PENDING and step not in wanted:
             step.cancel(now=now)
             step.save()
             cancelled = events.StepCancelled(reason="The run is being undone.")
             messages.append(events.message(cancelled, step=step.name))
     _open(run, stuck, now=now)
-    open_next_undo(run, steps, now=now)
-    return messages
+    return [*messages, *go_on(run, steps, now=now)]
 
 
-def open_next_undo(run: Run, steps: Sequence[Step], *, now: datetime) -> bool:
-    """Open the next stage to undo, unless one is at work. True when there was one to open."""
-    chosen = [steps[position] for position in next_to_undo(_views(steps))]
-    _open(run, chosen, now=now)
-    return bool(chosen)
-
-
-def end_if_undone(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Message]:
-    """End the undo once no compensation is at work: all done, or one of them failed for good."""
-    if any(step.state == StepState.COMPENSATING for step in steps):
-        return []
+def go_on(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Message]:
+    """Open what is next to undo; end the undo once no compensation is at work: all done, or one failed for good."""
+    messages: list[Message] = []
+    for step in steps:
+        if step.kind == StepKind.FAN_OUT and step.state == StepState.COMPENSATING:
+            messages += _join_undo(step, now=now)
     failed = [step for step in steps if step.state == StepState.COMPENSATION_FAILED]
+    chosen = [] if failed else [steps[position] for position in next_to_undo(steps)]
+    _open(run, chosen, now=now)
+    if any(step.state == StepState.COMPENSATING for step in steps):
+        joined = [
+            step for step in chosen if step.kind == StepKind.FAN_OUT
+        ]  # one without a part to undo ends at once
+        return [*messages, *go_on(run, steps, now=now)] if joined else messages
     if failed:
-        error = failed[0].error
-        assert error is not None  # fail_compensation() stores it with the state
-        run.fail_compensation(error, now=now)
-        run.save()
-        public = events.PublicError.of(ErrorInfo(**error))
-        data = events.RunCompensationFailed(steps=[step.name for step in failed], error=public)
-        return [events.message(data)]
-    if open_next_undo(run, steps, now=now):
-        return []
+        return [*messages, _fail(run, failed, now=now)]
     run.end_compensation(now=now)
     run.save()
     undone = [step.name for step in reversed(steps) if step.state == StepState.COMPENSATED]
-    return [events.message(events.RunCompensated(steps=undone))]
+    return [*messages, events.message(events.RunCompensated(steps=undone))]
+
+
+def _fail(run: Run, failed: Sequence[Step], *, now: datetime) -> Message:
+    error = failed[0].error
+    assert error is not None  # fail_compensation() stores it with the state
+    run.fail_compensation(error, now=now)
+    run.save()
+    public = events.PublicError.of(ErrorInfo(**error))
+    data = events.RunCompensationFailed(steps=[step.name for step in failed], error=public)
+    return events.message(data)
 
 
 def _open(run: Run, chosen: Sequence[Step], *, now: datetime) -> None:
+    attempts, due_at = conf().undo_attempts, first_alarm(run, now)
+    opened: list[Step] = []
     for step in chosen:
-        step.compensate(attempts=conf().undo_attempts, due_at=first_alarm(now))
+        fans = step.kind == StepKind.FAN_OUT
+        step.compensate(attempts=attempts, due_at=None if fans else due_at, now=now)
         step.save()
-    send_on_commit([[link_to(run, step)] for step in chosen])
+        if fans:
+            Step.objects.compensate_parts(step.id, attempts=attempts, due_at=due_at, now=now)
+            Step.objects.cancel_parts(step.id, now=now)
+            opened += step.parts.filter(state=StepState.COMPENSATING).defer("output", "item")
+        else:
+            opened.append(step)
+    send_on_commit([[link_to(run, step)] for step in opened])
 
 
-def _views(steps: Sequence[Step]) -> list[UndoView]:
-    return [
-        UndoView(
-            position=step.position,
-            stage=step.stage,
-            state=step.state,
-            has_undo=step.has_undo,
-            outcome_unknown=step.outcome_unknown,
-        )
-        for step in steps
-    ]
+def _join_undo(step: Step, *, now: datetime) -> list[Message]:
+    """End the undo of a fan-out once none of its parts is being undone."""
+    if step.parts.filter(state=StepState.COMPENSATING).exists():
+        return []
+    failed = step.parts.filter(state=StepState.COMPENSATION_FAILED).defer("output", "item").first()
+    if failed is None:
+        step.end_compensation(now=now)
+        step.save()
+        return [events.message(events.CompensationCompleted(), step=step.name)]
+    assert failed.error is not None  # fail_compensation() stores it with the state
+    step.fail_compensation(failed.error, now=now)
+    step.save()
+    error = events.PublicError.of(ErrorInfo(**failed.error))
+    return [events.message(events.CompensationFailed(error=error), step=step.name)]

@@ -21,6 +21,7 @@ from tests.integration.workflows.conftest import Engine
 from workflows import services
 from workflows.engine.outcomes import Outcome
 from workflows.execution import executor
+from workflows.execution.signals import Signals
 from workflows.models import Run
 from workflows.services.records import LeasedRecords
 from workflows.states import AttemptKind, RunState
@@ -37,7 +38,7 @@ class DocumentEngine(Engine):
 
     def execute(self, lease: Any) -> Outcome:
         records = LeasedRecords(lease, clock=self.clock)
-        return executor.run(lease, records=records, lost=executor.threading.Event(), model=self.model)
+        return executor.run(lease, records=records, signals=Signals(), model=self.model)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """The engine's tests drive runs in this process: a step at a time, on the test's clock."""
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID
 
 import pytest
+from celery import current_app
 from django.db.models import Q
 
 from outbox.models import Entry
@@ -15,6 +15,7 @@ from tests.conftest import FakeClock
 from workflows.engine.lease import Lease
 from workflows.engine.outcomes import Fenced, Outcome
 from workflows.execution import executor
+from workflows.execution.signals import Signals
 from workflows.models import Run, Step
 from workflows.services import leases, settling
 from workflows.services.records import LeasedRecords
@@ -36,7 +37,7 @@ class Engine:
 
     def execute(self, lease: Lease) -> Outcome:
         records = LeasedRecords(lease, clock=self.clock)
-        return executor.run(lease, records=records, lost=threading.Event(), model=no_model)
+        return executor.run(lease, records=records, signals=Signals(), model=no_model)
 
     def settle(self, lease: Lease, outcome: Outcome) -> list[UUID]:
         assert not isinstance(outcome, Fenced)
@@ -80,3 +81,12 @@ def log() -> Callable[[Run], list[str]]:
         return list(Entry.objects.filter(stream_id=run.id).order_by("seq").values_list("type", flat=True))
 
     return read
+
+
+@pytest.fixture(autouse=True)
+def empty_queues() -> None:
+    """What earlier tests sent to the broker of this process is nobody's: a sweep would take it for a backlog."""
+    with current_app.connection_or_acquire() as connection:
+        for queue in ("default", "llm"):
+            connection.default_channel.queue_declare(queue)
+            connection.default_channel.queue_purge(queue)

@@ -37,15 +37,15 @@ def test_the_snapshot_has_the_shape_that_clients_rely_on(client, owner, run):
     assert set(body) == {
         "id", "workflow", "version", "title", "state", "state_info", "is_terminal", "allowed_actions", "epoch", "seq",
         "progress", "current_steps", "steps", "error", "labels", "usage", "created_at", "started_at", "finished_at",
-        "links",
+        "links", "parent_run",
     }  # fmt: skip
     assert set(body["steps"][0]) == {
         "name", "title", "position", "stage", "branch", "state", "state_info", "attempt", "max_attempts", "progress",
-        "items_count", "due_at", "started_at", "finished_at", "error",
+        "items_count", "kind", "due_at", "started_at", "finished_at", "error",
     }  # fmt: skip
     assert (body["state"], body["is_terminal"], body["seq"]) == ("failed", True, 3)
     assert body["state_info"] == "The shop is closed."
-    assert body["allowed_actions"] == ["retry", "compensate"]
+    assert body["allowed_actions"] == ["retry", "rerun", "skip", "compensate", "erase"]
     assert body["progress"] == {"done": 2, "total": 3, "unit": "steps"}
     assert body["error"] == {"code": "closed", "detail": "The shop is closed.", "retryable": True}
     assert body["created_at"] == "2026-11-22T09:31:04.512Z"
@@ -131,7 +131,7 @@ def test_a_verb_that_does_not_fit_is_a_conflict_that_tells_what_would(client, ow
     assert (body["code"], body["current_state"], body["allowed_actions"]) == (
         "invalid-transition",
         "completed",
-        ["compensate"],
+        ["rerun", "compensate", "erase"],
     )
 
 

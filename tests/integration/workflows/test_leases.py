@@ -85,7 +85,7 @@ def test_a_worker_without_the_code_of_the_step_releases_it_unharmed(engine, read
 def test_an_undo_that_backs_off_is_not_begun_by_a_message_that_comes_twice(engine, owner):
     run = make_run(owner, state=RunState.COMPENSATING, steps=(StepState.COMPLETED,))
     step = run.steps.get(position=0)
-    step.compensate(attempts=5, due_at=NOW)
+    step.compensate(attempts=5, due_at=NOW, now=NOW)
     step.undo_later({"code": "silent"}, retry_at=NOW)
     step.save()
     assert engine.acquire(step) is None

@@ -258,7 +258,7 @@ def test_a_failing_undo_is_retried_and_then_loud_and_can_be_resumed(owner, opera
     assert run.state == RunState.COMPENSATION_FAILED
     assert states(run) == ["compensation_failed", "completed", "compensated"]
     assert log(run)[-1] == "run.compensation_failed"
-    assert services.allowed_actions(run, list(run.steps.all())) == ["compensate"]
+    assert services.allowed_actions(run, list(run.steps.all())) == ["rerun", "compensate", "erase"]
 
     services.compensate(run.id, by=operator, clock=clock)
     engine.work(run.steps.get(name="reserve"))
@@ -272,6 +272,6 @@ def test_a_verb_that_does_not_fit_the_state_is_refused_and_leaves_no_trace(owner
     with pytest.raises(InvalidTransition) as refused:
         verb(run.id, by=operator, clock=clock)
     assert refused.value.current_state == "pending"
-    assert refused.value.allowed_actions == []
+    assert refused.value.allowed_actions == ["cancel", "skip"]
     assert not AuditEntry.objects.exists()
     assert log(run) == ["run.created"]

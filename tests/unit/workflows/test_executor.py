@@ -11,10 +11,11 @@ from tests.fakes import FakeRecords, ScriptedModel
 from workflows.definitions import Workflow, registry, step
 from workflows.engine.items import CommittedItem, NewItem, RejectedItem
 from workflows.engine.lease import Lease
-from workflows.engine.outcomes import Failed, Fenced, Outcome, Succeeded
+from workflows.engine.outcomes import Failed, Fenced, Outcome, Stopped, Succeeded
 from workflows.engine.retry import RetryPolicy
 from workflows.errors import Fatal, LeaseLost, RetryAfter
 from workflows.execution import executor
+from workflows.execution.signals import Signals
 from workflows.states import AttemptKind
 
 
@@ -41,7 +42,7 @@ def run() -> Any:
         model: ScriptedModel | None = None,
         kind: AttemptKind = AttemptKind.FORWARD,
         number: int = 1,
-        lost: threading.Event | None = None,
+        signals: Signals | None = None,
     ) -> Outcome:
         workflow = Workflow(f"test-{uuid4()}", version=1, input=Nothing, title="x", steps=[declared])
         workflows.append(workflow)
@@ -49,6 +50,7 @@ def run() -> Any:
             step_id=uuid4(),
             run_id=uuid4(),
             step_name=declared.name,
+            handler=declared.name,
             workflow=workflow.name,
             version=1,
             token=uuid4(),
@@ -59,7 +61,7 @@ def run() -> Any:
         return executor.run(
             lease,
             records=records or FakeRecords(),
-            lost=lost or threading.Event(),
+            signals=signals or Signals(),
             model=lambda: model or ScriptedModel([]),
         )
 
@@ -91,8 +93,8 @@ def test_a_handler_that_returns_something_else_than_it_declares_fails_for_good(r
     assert (outcome.error.code, outcome.error.retryable) == ("wrong-output", False)
 
 
-def test_an_output_too_large_for_a_row_fails_with_the_way_out(run, settings):
-    settings.LONGHAUL = {**settings.LONGHAUL, "INLINE_OUTPUT_BYTES": 1024}
+def test_an_output_too_large_to_be_kept_fails_with_the_way_out(run, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "OUTPUT_MAX_BYTES": 1024}
 
     @step(title="Writing")
     def write(ctx) -> str:
@@ -124,14 +126,29 @@ def test_an_unexpected_error_is_retryable_and_its_text_is_shown_to_nobody(run):
 
 
 def test_a_lease_that_is_lost_ends_the_handler_at_its_next_call(run):
-    lost = threading.Event()
+    signals = Signals()
 
     @step(title="Working")
     def work(ctx) -> None:
-        lost.set()
+        signals.lost.set()
         ctx.say("Still here")
 
-    assert run(work, lost=lost) == Fenced()
+    assert run(work, signals=signals) == Fenced()
+
+
+def test_a_cancelled_run_ends_the_handler_at_its_next_call_and_it_may_clean_up(run):
+    signals, cleaned = Signals(), []
+
+    @step(title="Working")
+    def work(ctx) -> None:
+        signals.stop.set()
+        try:
+            ctx.check_cancelled()
+        finally:
+            cleaned.append(True)
+
+    assert run(work, signals=signals) == Stopped()
+    assert cleaned == [True]
 
 
 def test_yielded_items_are_committed_in_order_and_the_generators_value_is_the_output(run):

@@ -1,10 +1,11 @@
+import itertools
 from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.flows import ordering
-from workflows.engine.compensation import UndoView, next_to_undo, to_undo
+from workflows.engine.compensation import next_to_undo, to_undo
 from workflows.engine.plan import Plan, freeze, openable, segment
 
 
@@ -79,14 +80,21 @@ def test_a_chain_ends_before_a_fork_and_at_the_end_of_a_branch():
 
 
 def view(
-    position: int, *, state: str, stage: int | None = None, undo: bool = True, unknown: bool = False
-) -> UndoView:
-    return UndoView(
+    position: int,
+    *,
+    state: str,
+    stage: int | None = None,
+    branch: int = 0,
+    undo: bool = True,
+    unknown: bool = False,
+) -> SimpleNamespace:
+    return SimpleNamespace(
         position=position,
         stage=position if stage is None else stage,
+        branch=branch,
         state=state,
         has_undo=undo,
-        outcome_unknown=unknown,
+        may_have_effect=state == "completed" or unknown,
     )
 
 
@@ -110,39 +118,79 @@ def test_siblings_are_undone_together_and_older_stages_wait_for_them():
     views = [
         view(0, state="completed"),
         view(1, state="completed", stage=1),
-        view(2, state="completed", stage=1),
+        view(2, state="completed", stage=1, branch=1),
     ]
     assert next_to_undo(views) == [1, 2]
-    half = [views[0], view(1, state="compensated", stage=1), view(2, state="compensating", stage=1)]
+    half = [
+        views[0],
+        view(1, state="compensated", stage=1),
+        view(2, state="compensating", stage=1, branch=1),
+    ]
     assert next_to_undo(half) == []
-    done = [views[0], view(1, state="compensated", stage=1), view(2, state="compensated", stage=1)]
+    done = [views[0], view(1, state="compensated", stage=1), view(2, state="compensated", stage=1, branch=1)]
     assert next_to_undo(done) == [0]
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 2), st.sampled_from(["completed", "failed", "pending"]), st.booleans()),
-        max_size=12,
-    )
-)
-def test_on_any_plan_undo_goes_down_through_the_stages_and_reaches_every_step_once(described):
-    stage, views = 0, []
-    for position, (jump, state, undo) in enumerate(described):
-        stage += min(jump, 1)
-        views.append(view(position, state=state, stage=stage, undo=undo))
+def test_a_branch_is_undone_from_its_end_while_its_sibling_is_at_work():
+    views = [
+        view(0, state="completed", stage=0),
+        view(1, state="completed", stage=0),
+        view(2, state="completed", stage=0, branch=1),
+    ]
+    assert next_to_undo(views) == [1, 2]
+    views[1].state, views[2].state = "compensated", "compensating"
+    views[1].may_have_effect = False
+    assert next_to_undo(views) == [0]
+
+
+def test_a_step_that_is_to_be_done_again_or_was_skipped_is_undone_for_what_it_did_before():
+    for state in ("pending", "skipped", "cancelled"):
+        assert to_undo([view(0, state=state)]) == []
+        assert to_undo([view(0, state=state, unknown=True)]) == [0]
+
+
+@st.composite
+def ended_plans(draw: st.DrawFn) -> list[SimpleNamespace]:
+    """Up to 12 steps in stages of up to three branches, each as a run at rest may leave it."""
+    views: list[SimpleNamespace] = []
+    stage = 0
+    while len(views) < draw(st.integers(0, 12)):
+        for branch in range(draw(st.integers(1, 3))):
+            for _ in range(draw(st.integers(1, 3))):
+                views.append(
+                    view(
+                        len(views),
+                        state=draw(
+                            st.sampled_from(["completed", "failed", "pending", "cancelled", "skipped"])
+                        ),
+                        stage=stage,
+                        branch=branch,
+                        undo=draw(st.booleans()),
+                        unknown=draw(st.booleans()),
+                    )
+                )
+        stage += 1
+    return views
+
+
+@given(ended_plans(), st.randoms(use_true_random=False))
+def test_on_any_plan_undo_goes_down_stage_by_stage_and_each_branch_from_its_end(views, random):
+    wanted = to_undo(views)
     order: list[int] = []
-    while chosen := next_to_undo(views):
-        assert len({views[position].stage for position in chosen}) == 1
-        order += chosen
-        views = [
-            view(v.position, state="compensated", stage=v.stage) if v.position in chosen else v for v in views
-        ]
-    assert order == to_undo(
-        [
-            view(v.position, state=described[v.position][1], stage=v.stage, undo=described[v.position][2])
-            for v in views
-        ]
-    )
-    stages = [views[position].stage for position in order]
-    assert stages == sorted(stages, reverse=True)
-    assert len(order) == len(set(order))
+    at_work: list[int] = []
+    while True:
+        at_work += (opened := next_to_undo(views))
+        for position in opened:
+            views[position].state = "compensating"
+        if not at_work:
+            break
+        assert len({views[position].stage for position in at_work}) == 1, "two stages are undone at once"
+        assert len({views[position].branch for position in at_work}) == len(at_work)
+        ended = at_work.pop(random.randrange(len(at_work)))
+        views[ended].state, views[ended].may_have_effect = "compensated", False
+        order.append(ended)
+    assert sorted(order) == sorted(wanted), "each step that needs it is undone once"
+    for one, other in itertools.pairwise(order):
+        assert views[one].stage >= views[other].stage
+        if (views[one].stage, views[one].branch) == (views[other].stage, views[other].branch):
+            assert one > other

@@ -25,6 +25,7 @@ def test_the_page_shows_steps_attempts_items_events_audit_and_outbox(admin, owne
         usage={"tokens_in": 120, "tokens_out": 30},
     )
     AuditEntry.objects.create(
+        run_ref=run.pk,
         run=run,
         actor=operator,
         action="retry",
@@ -127,6 +128,7 @@ def test_what_data_can_fill_is_escaped_everywhere(admin, owner, operator):
     Entry.objects.update(type=SCRIPT, headers={"step": SCRIPT, "attempt": SCRIPT})
     User.objects.filter(pk=owner.pk).update(username=SCRIPT)
     entry = AuditEntry.objects.create(
+        run_ref=run.pk,
         run=run,
         actor=operator,
         action=SCRIPT,

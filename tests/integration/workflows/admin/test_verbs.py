@@ -175,7 +175,7 @@ def test_an_illegal_call_is_answered_with_the_engines_own_sentence(owner, admin)
     run = make_run(owner, steps=(StepState.RUNNING,))
     response = admin.post(act_of("retry"), {"run": token(run), "reason": ""})
     (message,) = said(response)
-    assert "a run that is running cannot retry: nothing can be done to it now" in message
+    assert "a run that is running cannot retry: it can cancel or skip" in message
     assert not AuditEntry.objects.exists()
 
 

@@ -1,0 +1,38 @@
+"""Remove a stream: its entries, and its copies in Redis."""
+
+from typing import cast
+from uuid import UUID
+
+from outbox import wire
+from outbox.models import Entry, Stream
+from outbox.redis import client
+
+SCAN_ENTRIES = 1_000
+
+Page = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+def forget_stream(key: UUID) -> None:
+    """Delete a stream with all its entries, in the caller's transaction. One that is gone is fine."""
+    Entry.objects.filter(stream_id=key).delete()
+    Stream.objects.filter(key=key).delete()
+
+
+def forget_published(key: UUID) -> None:
+    """Delete what Redis has of a stream: its own, and its entries among those that all streams of a shard share.
+
+    Raises what redis-py raises while the server is away: call it again then.
+    """
+    shard, connection = wire.shard_of(key), client()
+    connection.delete(wire.run_stream(shard, key))
+    for shared in (wire.firehose(shard), wire.frames(shard)):
+        _remove_entries(shared, str(key).encode())
+
+
+def _remove_entries(shared: str, run: bytes) -> None:
+    connection, start = client(), "-"
+    while page := cast(Page, connection.xrange(shared, min=start, count=SCAN_ENTRIES)):
+        found = [entry_id for entry_id, fields in page if fields.get(b"run") == run]
+        if found:
+            connection.xdel(shared, *found)
+        start = f"({page[-1][0].decode()}"

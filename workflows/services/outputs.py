@@ -1,0 +1,54 @@
+"""Outputs of steps: in the row up to a limit, above it in the storage, with size and hash in the row.
+
+A file is written before the transaction that refers to it (no network inside one), under a name of its own attempt:
+a fenced attempt overwrites nothing, and removes what it wrote.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from outbox import wire
+from workflows import events, storage
+from workflows.conf import conf
+from workflows.engine.lease import Lease
+from workflows.models import Step
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An output as its row has it: the value itself, or the file that holds it. `blob`: what events say of it."""
+
+    value: Any
+    file: dict[str, Any] | None
+    blob: events.Blob
+
+
+def keep(lease: Lease, value: Any) -> Kept:
+    """Store `value` outside its row if it is large. Raises what the storage raises: a retry may help."""
+    encoded = wire.encode(value)
+    blob = events.Blob(size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())
+    if blob.size <= conf().inline_output_bytes:
+        return Kept(value, None, blob)
+    name = storage.save(f"{storage.folder_of(lease.run_id)}/{lease.step_id}-{lease.token}.json", encoded)
+    return Kept(None, {"name": name, **blob.model_dump()}, blob)
+
+
+def discard(kept: Kept) -> None:
+    """Remove the file of an output that no row refers to."""
+    if kept.file is not None:
+        storage.remove(kept.file["name"])
+
+
+def read_output(step_id: UUID) -> Any:
+    """The output of a step as JSON value, None while there is none. Raises StoredValueLost."""
+    value, file = Step.objects.values_list("output", "output_file").get(pk=step_id)
+    return value if file is None else json.loads(storage.load(file["name"], sha256=file["sha256"]))
+
+
+def blob_of(value: Any) -> events.Blob:
+    """Size in bytes and SHA-256 of a value's canonical JSON."""
+    encoded = wire.encode(value)
+    return events.Blob(size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())

@@ -1,0 +1,172 @@
+"""Verbs that turn a run: cancel it, let it go on, undo it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.contrib.auth.models import User
+
+from outbox.append import Message
+from outbox.clock import CLOCK, Clock
+from workflows import events
+from workflows.engine.plan import Plan, and_after
+from workflows.errors import InvalidTransition, UniqueKeyConflict
+from workflows.models import Run, Step
+from workflows.services.acting import Action, audit, perform, refuse
+from workflows.services.advance import advance
+from workflows.services.journal import record
+from workflows.services.keys import Request
+from workflows.services.stopping import ask_to_stop
+from workflows.services.undoing import begin_compensation, point_of_no_return
+from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
+
+UNDONE = {StepState.COMPENSATING, StepState.COMPENSATED, StepState.COMPENSATION_FAILED}
+
+
+def cancel(
+    run_id: UUID,
+    *,
+    by: User,
+    undo: bool | None = None,
+    reason: str = "",
+    request: Request | None = None,
+    clock: Clock = CLOCK,
+) -> Run:
+    """Stop a run: what has not begun never will; a step at work is asked to stop, and fenced off if it does not.
+
+    undo: True undoes the completed steps then, False keeps them, None does what the workflow's `on_failure` says.
+    A run that is being cancelled, or was, stays as it is: the first word counts. Raises InvalidTransition when the run
+    has ended otherwise, is being undone, or must be undone but has passed its pivot.
+    """
+    known = Run.objects.filter(pk=run_id).values_list("state", flat=True).first()
+    if known in (RunState.CANCELLING, RunState.CANCELLED):
+        return Run.objects.get(pk=run_id)
+
+    def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
+        return _cancel(run, steps, by=by, undo=undo, now=now)
+
+    action = Action(verb="cancel", by=by, reason=reason, request=request)
+    try:
+        return perform(run_id, action, change, clock=clock)
+    except InvalidTransition as refused:
+        if refused.current_state in (RunState.CANCELLING, RunState.CANCELLED):  # a rival was first
+            return Run.objects.get(pk=run_id)
+        raise
+
+
+def _cancel(run: Run, steps: list[Step], *, by: User, undo: bool | None, now: datetime) -> list[Message]:
+    returns = point_of_no_return(steps)
+    if undo and returns is not None:
+        refuse(
+            run,
+            steps,
+            f"step {returns.name} cannot be undone any more: cancel with undo=False, or let it end",
+        )
+    wanted = undo if undo is not None else Plan.from_json(run.plan).on_failure == "compensate"
+    run.cancel(undo=wanted)
+    run.save()
+    ask_to_stop(steps, now=now)
+    cancelling = events.message(events.RunCancelling(by=by.get_username(), undo=wanted))
+    return [cancelling, *advance(run, steps, now=now).send(run, steps)]
+
+
+def give_up_key(run: Run, *, by: User, clock: Clock) -> None:
+    """Cancel the live run that has a unique key, so that another may have it. Inside the caller's transaction."""
+    locked = Run.objects.locked(run.id)
+    steps = Step.objects.locked(run.id)
+    if locked.state in RUN_TERMINAL:
+        return
+    now, before = clock.now(), locked.state
+    locked.unique_key = None
+    locked.save(update_fields=["unique_key"])
+    if locked.state not in RUN_FORWARD:  # it is ending already
+        return
+    messages = _cancel(locked, steps, by=by, undo=None, now=now)
+    reason = "Another run was started under its unique key."
+    acted = audit(locked, Action(verb="cancel", by=by, reason=reason), before=before, now=now)
+    record(locked.id, [acted, *messages], now=now)
+
+
+def retry(
+    run_id: UUID,
+    *,
+    by: User,
+    from_step: str | None = None,
+    reason: str = "",
+    request: Request | None = None,
+    clock: Clock = CLOCK,
+) -> Run:
+    """Let a run go on that failed or was cancelled, with as many attempts again; what is done stays done.
+
+    from_step: do this step and all after it again, although they may be done; an undo is still owed for what they did.
+    Raises InvalidTransition when the run is at work, has completed, was undone, or has no such step;
+    UniqueKeyConflict when a live run has its unique key by now.
+    """
+
+    def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
+        again = _to_do_again(run, steps, from_step)
+        _refuse_taken_key(run)
+        plan = Plan.from_json(run.plan)
+        messages = [_reset(step, plan, completed_too=from_step is not None) for step in again]
+        deadline = None if plan.deadline is None else now + timedelta(seconds=plan.deadline)
+        run.resume(deadline_at=deadline, now=now)
+        run.save()
+        resumed = events.RunResumed(by=by.get_username(), from_step=again[0].name)
+        moves = advance(run, steps, now=now)
+        return [events.message(resumed), *filter(None, messages), *moves.send(run, steps)]
+
+    return perform(run_id, Action(verb="retry", by=by, reason=reason, request=request), change, clock=clock)
+
+
+def _to_do_again(run: Run, steps: list[Step], from_step: str | None) -> list[Step]:
+    if any(step.state in UNDONE for step in steps):
+        refuse(run, steps, "steps of this run were undone: run it again as a new one (rerun)")
+    if from_step is None:
+        ended = (StepState.FAILED, StepState.CANCELLED, StepState.PENDING)
+        return [step for step in steps if step.state in ended]
+    named = next((step for step in steps if step.name == from_step), None)
+    if named is None:
+        names = ", ".join(step.name for step in steps)
+        refuse(run, steps, f"this run has no step {from_step!r}; it has {names}")
+        raise AssertionError("unreachable: refuse() raises")
+    chosen = set(and_after(Plan.from_json(run.plan), named.position))
+    unfinished = (StepState.FAILED, StepState.CANCELLED)
+    return [step for step in steps if step.position in chosen or step.state in unfinished]
+
+
+def _reset(step: Step, plan: Plan, *, completed_too: bool) -> Message | None:
+    """The event is for steps that had begun: of the others nobody thinks that they ended."""
+    had_begun = step.state != StepState.PENDING
+    attempts = plan.step(step.position).attempts
+    step.reset(attempts=attempts)
+    step.save()
+    if step.kind == StepKind.FAN_OUT:
+        Step.objects.reset_parts(step.id, attempts=attempts, completed_too=completed_too)
+    return events.message(events.StepReset(), step=step.name) if had_begun else None
+
+
+def _refuse_taken_key(run: Run) -> None:
+    if run.unique_key is None:
+        return
+    twins = Run.objects.filter(owner=run.owner, workflow=run.workflow, unique_key=run.unique_key)
+    twin = twins.exclude(pk=run.pk).exclude(state__in=sorted(RUN_TERMINAL)).first()
+    if twin is not None:
+        raise UniqueKeyConflict(
+            f"run {twin.id} has the unique key {run.unique_key!r} and is {twin.state}; wait for its end",
+            existing=twin.id,
+        )
+
+
+def compensate(
+    run_id: UUID, *, by: User, reason: str = "", request: Request | None = None, clock: Clock = CLOCK
+) -> Run:
+    """Undo the completed steps, newest first; after `compensation_failed`, go on with the undo that failed.
+
+    Raises InvalidTransition when the run is at work, has nothing to undo or has passed its pivot.
+    """
+
+    def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
+        return begin_compensation(run, steps, now=now)
+
+    action = Action(verb="compensate", by=by, reason=reason, request=request)
+    return perform(run_id, action, change, clock=clock)

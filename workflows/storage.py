@@ -1,0 +1,53 @@
+"""Large values in Django's storage: the local folder by default, S3 and others through `STORAGES`."""
+
+import hashlib
+from uuid import UUID
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from workflows.errors import StoredValueLost
+
+
+def folder_of(run_id: UUID) -> str:
+    """Where the large values of a run lie, and nothing else."""
+    return f"runs/{run_id}/outputs"
+
+
+def save(name: str, content: bytes) -> str:
+    """Store `content`; returns the name that it got."""
+    return default_storage.save(name, ContentFile(content))
+
+
+def load(name: str, *, sha256: str) -> bytes:
+    """The content stored as `name`. Raises StoredValueLost when it is missing, or not what was stored."""
+    try:
+        with default_storage.open(name) as file:
+            content: bytes = file.read()
+    except FileNotFoundError:
+        raise StoredValueLost(
+            "A large result is missing from the storage; run the step that made it again.",
+            code="stored-value-missing",
+        ) from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise StoredValueLost(
+            "A large result is damaged in the storage; run the step that made it again.",
+            code="stored-value-damaged",
+        )
+    return content
+
+
+def remove(name: str) -> None:
+    """Remove one value; one that is gone is fine."""
+    default_storage.delete(name)
+
+
+def remove_all(run_id: UUID) -> None:
+    """Remove all large values of a run."""
+    folder = folder_of(run_id)
+    try:
+        _, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        default_storage.delete(f"{folder}/{name}")
