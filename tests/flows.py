@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workflows.definitions import Retry, Workflow, step
+from workflows.definitions import Retry, Workflow, fan_out, parallel, step, wait_for
 from workflows.errors import Fatal, Retryable
 
 # What handlers did, in order: (step, what). Tests clear it.
@@ -74,4 +74,131 @@ undoing = Workflow(
     title="Order of {name}",
     steps=[reserve, list_parts, charge],
     on_failure="compensate",
+)
+
+
+class Approval(BaseModel):
+    approved: bool
+    comment: str = ""
+
+
+class Parcel(BaseModel):
+    """What a shipping does. fails: names of steps, or parts, that fail; error: how; parts: sizes to weigh."""
+
+    parts: list[int] = [1, 2, 3]
+    fails: list[str] = []
+    error: str = "fatal"
+
+
+def _do(ctx: Any) -> None:
+    ledger.append((ctx.step_name, ctx.attempt))
+    if ctx.step_name in ctx.input.fails:
+        raise (
+            Fatal("Broken.", code="broken") if ctx.input.error == "fatal" else Retryable("Busy.", code="busy")
+        )
+
+
+def _undo(ctx: Any, output: Any) -> None:
+    ledger.append((f"undo {ctx.step_name}", output))
+
+
+@step(title="Packing", retry=Retry(attempts=2))
+def pack(ctx: Any) -> list[int]:
+    _do(ctx)
+    return list(ctx.input.parts)
+
+
+@step(title="Weighing", retry=Retry(attempts=2))
+def weigh(ctx: Any) -> int:
+    _do(ctx)
+    return int(ctx.item) * 10
+
+
+@step(title="Labelling", retry=Retry(attempts=2))
+def label(ctx: Any) -> str:
+    _do(ctx)
+    return "label"
+
+
+@step(title="Printing")
+def print_label(ctx: Any) -> str:
+    _do(ctx)
+    return "printed"
+
+
+@step(title="Insuring", retry=Retry(attempts=2))
+def insure(ctx: Any) -> str:
+    _do(ctx)
+    return "insured"
+
+
+@step(title="Totalling")
+def total(ctx: Any) -> int:
+    _do(ctx)
+    return sum(ctx.outputs(weigh))
+
+
+@step(title="Sending", pivot=True)
+def send(ctx: Any) -> str:
+    _do(ctx)
+    return "sent"
+
+
+@step(title="Telling", retry_only=True, retry=Retry(attempts=2))
+def tell(ctx: Any) -> None:
+    _do(ctx)
+
+
+for undoable in (pack, weigh, label, print_label, insure):
+    undoable.undo(_undo)
+
+approval = wait_for("approval", schema=Approval, timeout=3_600)
+pause = wait_for("pause", timeout=60, on_timeout="continue")
+
+branching = Workflow(
+    "test-branching",
+    version=1,
+    input=Parcel,
+    title="Parcel",
+    steps=[pack, parallel([label, print_label], insure), send],
+)
+
+branching_back = Workflow(
+    "test-branching-back",
+    version=1,
+    input=Parcel,
+    title="Parcel",
+    steps=[pack, parallel([label, print_label], insure), send, tell],
+    on_failure="compensate",
+)
+
+fanning = Workflow(
+    "test-fanning", version=1, input=Parcel, title="Parcel", steps=[pack, fan_out(weigh, over=pack), total]
+)
+
+fanning_back = Workflow(
+    "test-fanning-back",
+    version=1,
+    input=Parcel,
+    title="Parcel",
+    steps=[pack, fan_out(weigh, over=pack), total],
+    on_failure="compensate",
+)
+
+asking = Workflow(
+    "test-asking",
+    version=1,
+    input=Parcel,
+    title="Parcel",
+    steps=[pack, approval, label, pause, print_label],
+    deadline=7_200,
+)
+
+budgeted = Workflow(
+    "test-budgeted",
+    version=1,
+    input=Parcel,
+    title="Parcel",
+    steps=[pack, parallel(label, insure)],
+    retry_budget=1,
 )

@@ -3,7 +3,7 @@
 The library's annotations make mixin and field `Any`, and every model built on them with it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     class ConcurrentTransitionMixin:
         """Refuses a save whose row has another state by now than the object had when it was read."""
+
+        @property
+        def state_fields(self) -> "Iterable[FSMField]": ...
+        def _update_initial_state(self) -> None: ...
 
     class FSMField(models.CharField[str, str]):
         def __init__(self, *, protected: bool, **options: Any) -> None: ...
@@ -35,6 +39,11 @@ class StateMachine(ConcurrentTransitionMixin, models.Model):
 
     class Meta:
         abstract = True
+
+    def _update_initial_state(self) -> None:
+        """Objects that Django reads only to delete them come without their state; they cannot be saved."""
+        if not self.get_deferred_fields() & {field.attname for field in self.state_fields}:
+            super()._update_initial_state()
 
     def refresh_from_db(self, *args: Any, **options: Any) -> None:
         fields = options.get("fields")

@@ -63,7 +63,7 @@ def perform(run_id: UUID, action: Action, change: Change, *, clock: Clock) -> Ru
 
 def _perform(run_id: UUID, action: Action, change: Change, *, clock: Clock) -> Run:
     run = Run.objects.locked(run_id)
-    answered = find_answer(action.request)
+    answered = find_answer(action.request, now=clock.now())
     if answered is not None:
         return answered
     steps = Step.objects.locked(run_id)

@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from outbox import wire
-from outbox.clock import CLOCK
 from workflows.conf import conf
 from workflows.errors import InvalidInput, KeyReused
 from workflows.models import RequestKey, Run
@@ -31,7 +30,7 @@ def request_of(caller: User, *, scope: str, key: str, body: Any) -> Request:
     return Request(caller=caller, scope=scope, key=key, fingerprint=fingerprint)
 
 
-def find_answer(request: Request | None) -> Run | None:
+def find_answer(request: Request | None, *, now: datetime) -> Run | None:
     """The run that this request came to before; None when it is new. Raises KeyReused for another request."""
     if request is None:
         return None
@@ -41,7 +40,7 @@ def find_answer(request: Request | None) -> Run | None:
     found = known.first()
     if found is None:
         return None
-    if found.created_at <= CLOCK.now() - timedelta(seconds=conf().request_key_seconds):
+    if found.created_at <= now - timedelta(seconds=conf().request_key_seconds):
         found.delete()
         return None
     if found.fingerprint != request.fingerprint:

@@ -65,11 +65,11 @@ class LeasedRecords:
 
     def read_item(self) -> tuple[str, Any]:
         """Of a part: the name of the step that its fan-out is over, and its item. Raises LookupError."""
-        step = Step.objects.only("item", "parent_id", "position").get(pk=self._lease.step_id)
-        if step.parent_id is None:
+        rows = Step.objects.values_list("parent_id", "position", "item", "run__plan")
+        parent, position, item, plan = rows.get(pk=self._lease.step_id)
+        if parent is None:
             raise LookupError(f"step {self._lease.step_name} is no part of a fan-out: it has no item")
-        plan = Plan.from_json(Run.objects.values_list("plan", flat=True).get(pk=self._lease.run_id))
-        return str(plan.step(step.position).over), step.item
+        return str(Plan.from_json(plan).step(position).over), item
 
     def outcome_unknown(self) -> bool:
         return Step.objects.values_list("outcome_unknown", flat=True).get(pk=self._lease.step_id)

@@ -54,9 +54,25 @@ class Engine:
 
     def drive(self, run: Run) -> None:
         """Work on whatever can be acquired until nothing can."""
-        acquirable = Q(state=StepState.READY) | Q(state=StepState.COMPENSATING, error__isnull=True)
-        while step := run.steps.filter(acquirable, lease_token=None).order_by("position").first():
+        acquirable = Q(state=StepState.READY) | Q(
+            state=StepState.COMPENSATING, retry_at=None, due_at__isnull=False
+        )
+        while step := run.steps.filter(acquirable, lease_token=None).order_by("position", "index").first():
             self.work(step)
+
+    def finish(self, run: Run) -> Run:
+        """Drive, and turn the clock to the next alarm whenever nothing can be worked on, until the run rests."""
+        for _ in range(100):
+            self.drive(run)
+            run = Run.objects.get(pk=run.pk)
+            alarms = (
+                run.steps.filter(due_at__isnull=False).order_by("due_at").values_list("due_at", flat=True)
+            )
+            if run.is_terminal or not alarms:
+                return run
+            self.clock.moment = max(self.clock.moment, alarms[0])
+            self.sweep()
+        raise AssertionError(f"the run does not come to rest: {run.state}")
 
     def sweep(self, *, after_seconds: float = 0) -> int:
         self.clock.moment += timedelta(seconds=after_seconds)

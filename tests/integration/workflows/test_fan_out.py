@@ -1,0 +1,169 @@
+"""Fan-outs: one part for each item, each durable and retried alone, joined under the run's lock."""
+
+import pytest
+
+from tests.flows import fanning, fanning_back, ledger
+from workflows.models import Run, Step
+from workflows.services import cancel, retry, skip, start
+from workflows.states import RunState, StepState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def begin(owner, engine, workflow=fanning, **input) -> Run:
+    run = start(workflow, input=input, owner=owner, clock=engine.clock)
+    engine.work(run.steps.get(name="pack"))
+    return run
+
+
+def part(run: Run, index: int) -> Step:
+    return run.steps.get(name=f"weigh[{index}]")
+
+
+def states(run: Run) -> dict[str, str]:
+    return dict(run.steps.values_list("name", "state"))
+
+
+def test_each_item_becomes_a_part_and_the_results_come_back_in_order(owner, engine, log):
+    run = begin(owner, engine, parts=[3, 1, 2])
+    assert states(run)["weigh"] == "running"
+    for index in (2, 0, 1):
+        engine.work(part(run, index))
+    assert states(run)["weigh"] == "completed"
+    run = engine.finish(run)
+    assert run.state == RunState.COMPLETED
+    assert run.steps.get(name="total").output == 60
+    assert [event for event in log(run) if event == "step.expanded"] == ["step.expanded"]
+    assert ("weigh[2]", 1) in ledger
+
+
+def test_without_items_the_fan_out_is_done_at_once(owner, engine):
+    run = engine.finish(begin(owner, engine, parts=[]))
+    assert run.state == RunState.COMPLETED
+    assert run.steps.get(name="total").output == 0
+
+
+def test_a_part_is_retried_alone(owner, engine):
+    run = begin(owner, engine, fails=["weigh[1]"], error="retryable")
+    engine.drive(run)
+    assert states(run)["weigh[1]"] == "retrying"
+    assert [part(run, index).attempt_count for index in range(3)] == [1, 1, 1]
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": [], "error": "fatal"})
+    run = engine.finish(run)
+    assert run.state == RunState.COMPLETED
+    assert [part(run, index).attempt_count for index in range(3)] == [1, 2, 1]
+
+
+def test_when_a_part_fails_for_good_the_unbegun_are_put_back_and_a_retry_does_what_is_left(
+    owner, engine, operator
+):
+    run = begin(owner, engine, fails=["weigh[0]"])
+    held = engine.acquire(part(run, 2))
+    engine.work(part(run, 0))
+    run.refresh_from_db()
+    assert run.state == RunState.RUNNING, "a part is still at work"
+    assert states(run)["weigh[1]"] == "pending"
+    engine.settle(held, engine.execute(held))
+    run.refresh_from_db()
+    assert (run.state, states(run)["weigh"]) == (RunState.FAILED, "failed")
+
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": [], "error": "fatal"})
+    retry(run.pk, by=operator, clock=engine.clock)
+    run = engine.finish(run)
+    assert run.state == RunState.COMPLETED
+    assert [part(run, index).attempt_count for index in range(3)] == [2, 1, 1], (
+        "what is done is not done again"
+    )
+
+
+def test_a_part_that_cannot_succeed_is_skipped_and_the_others_count(owner, engine, operator):
+    run = engine.finish(begin(owner, engine, fails=["weigh[1]"]))
+    assert run.state == RunState.FAILED
+    skip(run.pk, by=operator, step="weigh[1]", output=7, reason="weighed by hand", clock=engine.clock)
+    run = engine.finish(run)
+    assert run.state == RunState.COMPLETED
+    assert run.steps.get(name="total").output == 10 + 7 + 30
+
+
+def test_a_fan_out_is_skipped_as_a_whole_and_its_done_parts_count(owner, engine, operator):
+    run = engine.finish(begin(owner, engine, fails=["weigh[1]"]))
+    skip(run.pk, by=operator, step="weigh", reason="enough", clock=engine.clock)
+    run = engine.finish(run)
+    assert run.state == RunState.COMPLETED
+    assert states(run)["weigh[1]"] == "skipped"
+
+
+def test_parts_are_undone_together_and_only_those_that_had_an_effect(owner, engine):
+    run = engine.finish(begin(owner, engine, fanning_back, fails=["weigh[1]"]))
+    assert run.state == RunState.COMPENSATED
+    undone = [what for what, _ in ledger if what.startswith("undo")]
+    assert undone[-1] == "undo pack"
+    completed = {"weigh[0]", "weigh[2]"} & {what for what, _ in ledger}
+    assert set(undone[:-1]) == {f"undo {name}" for name in completed}
+
+
+def test_all_parts_are_undone_when_a_later_step_fails(owner, engine):
+    run = engine.finish(begin(owner, engine, fanning_back, fails=["total"]))
+    assert run.state == RunState.COMPENSATED
+    undone = [what for what, _ in ledger if what.startswith("undo")]
+    assert sorted(undone[:3]) == ["undo weigh[0]", "undo weigh[1]", "undo weigh[2]"]
+    assert undone[3] == "undo pack"
+    assert ("undo weigh[2]", 30) in ledger, "each part's undo gets its own output"
+
+
+def test_the_idempotency_key_differs_from_part_to_part(owner, engine):
+    run = begin(owner, engine)
+    keys = {key_of(engine, part(run, index)) for index in range(3)}
+    assert len(keys) == 3
+
+
+def key_of(engine, step) -> str:
+    from hashlib import sha256
+
+    lease = engine.acquire(step)
+    return sha256(f"{lease.run_id}/{lease.step_name}/{lease.kind}".encode()).hexdigest()
+
+
+def test_cancelling_stops_the_parts_that_no_worker_has(owner, engine, operator):
+    run = begin(owner, engine)
+    held = engine.acquire(part(run, 0))
+    cancel(run.pk, by=operator, clock=engine.clock)
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLING
+    assert states(run)["weigh[1]"] == "pending"
+    engine.settle(held, engine.execute(held))
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+    assert (states(run)["weigh[1]"], states(run)["weigh[0]"]) == ("cancelled", "completed")
+
+
+def test_more_parts_than_the_limit_fail_the_run_with_a_sentence(owner, engine, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "FAN_OUT_MAX_PARTS": 2}
+    run = begin(owner, engine)
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert run.error["code"] == "too-many-parts"
+    assert "3 items are more than the 2 parts" in run.error["detail"]
+
+
+def test_doing_an_earlier_step_again_gives_the_parts_their_new_items(owner, engine, operator):
+    run = engine.finish(begin(owner, engine, parts=[1, 2, 3], fails=["total"]))
+    Run.objects.filter(pk=run.pk).update(input={"parts": [5, 6], "fails": [], "error": "fatal"})
+    retry(run.pk, by=operator, from_step="pack", clock=engine.clock)
+    run = engine.finish(run)
+    assert run.state == RunState.COMPLETED
+    assert run.steps.get(name="total").output == 110
+    assert states(run)["weigh[2]"] == StepState.CANCELLED
+    assert part(run, 2).outcome_unknown, "what the third part did before is still owed to an undo"
+
+
+def test_a_part_that_settles_reads_and_locks_no_other_part(owner, engine, django_assert_max_num_queries):
+    few, many = begin(owner, engine, parts=[1, 2, 3]), begin(owner, engine, parts=list(range(40)))
+    counts = []
+    for run in (few, many):
+        lease = engine.acquire(part(run, 0))
+        outcome = engine.execute(lease)
+        with django_assert_max_num_queries(40) as queries:
+            engine.settle(lease, outcome)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

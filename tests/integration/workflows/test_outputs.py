@@ -1,0 +1,133 @@
+"""Large outputs live in the storage; a run that is erased leaves nothing behind but who erased it."""
+
+import pytest
+from django.core.files.storage import default_storage
+
+from outbox import wire
+from outbox.models import Entry, Stream
+from outbox.redis import client
+from tests.flows import ordering
+from workflows import selectors, storage
+from workflows.errors import InvalidTransition, LeaseLost, StoredValueLost
+from workflows.models import Attempt, AuditEntry, Item, Run, Step
+from workflows.services import cancel, erase, rerun, start
+from workflows.states import RunState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LONG = "a lamp" * 100
+
+
+@pytest.fixture
+def small_rows(settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "INLINE_OUTPUT_BYTES": 200}
+
+
+def files(run: Run) -> list[str]:
+    try:
+        return default_storage.listdir(storage.folder_of(run.pk))[1]
+    except FileNotFoundError:
+        return []
+
+
+def begin(owner, engine, **input) -> Run:
+    return start(ordering, input={"name": LONG, **input}, owner=owner, clock=engine.clock)
+
+
+def test_a_large_output_is_a_file_with_its_size_and_hash_in_the_row(owner, engine, small_rows):
+    run = engine.finish(begin(owner, engine))
+    assert run.state == RunState.COMPLETED
+    step = run.steps.get(name="reserve")
+    assert step.output is None
+    assert step.output_file["size"] > 200
+    assert len(files(run)) == 2
+    assert selectors.result(run) == f"{LONG} reserved and paid"
+
+
+def test_an_attempt_that_is_fenced_removes_the_file_it_wrote(owner, engine, small_rows):
+    run = begin(owner, engine)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    outcome = engine.execute(lease)
+    engine.sweep(after_seconds=31)
+    with pytest.raises(LeaseLost):
+        engine.settle(lease, outcome)
+    assert files(run) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"), [("remove", "stored-value-missing"), ("change", "stored-value-damaged")]
+)
+def test_a_file_that_is_gone_or_damaged_is_a_typed_failure_of_the_step_that_needs_it(
+    owner, engine, small_rows, damage, code
+):
+    run = begin(owner, engine)
+    engine.work(run.steps.get(name="reserve"))
+    name = run.steps.get(name="reserve").output_file["name"]
+    if damage == "remove":
+        default_storage.delete(name)
+    else:
+        with open(default_storage.path(name), "ab") as file:
+            file.write(b" ")
+    run = engine.finish(run)
+    assert (run.state, run.error["code"]) == (RunState.FAILED, code)
+    assert not run.error["retryable"]
+    with pytest.raises(StoredValueLost):
+        selectors.read_output(run.steps.get(name="reserve").pk)
+
+
+def test_a_child_run_has_files_of_its_own(owner, engine, operator, small_rows):
+    run = engine.finish(begin(owner, engine))
+    child = engine.finish(rerun(run.pk, by=operator, from_step="charge", clock=engine.clock))
+    for name in files(run):
+        default_storage.delete(f"{storage.folder_of(run.pk)}/{name}")
+    assert selectors.result(child) == f"{LONG} reserved and paid"
+
+
+def test_an_erased_run_leaves_an_audit_entry_without_content(
+    owner, engine, operator, small_rows, redis_client
+):
+    run = engine.finish(begin(owner, engine))
+    shard = wire.shard_of(run.pk)
+    client().xadd(wire.run_stream(shard, run.pk), {"e": "secret"})
+    client().xadd(wire.firehose(shard), {"run": str(run.pk), "e": "secret"})
+    client().xadd(wire.firehose(shard), {"run": "another", "e": "other"})
+
+    erase(run.pk, by=operator, reason="asked to", clock=engine.clock)
+
+    for model in (Run, Step, Attempt, Item, Entry, Stream):
+        assert not model.objects.exists(), model
+    assert files(run) == []
+    assert client().exists(wire.run_stream(shard, run.pk)) == 0
+    assert [fields[b"run"] for _, fields in client().xrange(wire.firehose(shard))] == [b"another"]
+    entry = AuditEntry.objects.get()
+    assert (entry.run_id, entry.run_ref, entry.action, entry.actor) == (None, run.pk, "erase", operator)
+
+
+def test_a_run_at_work_is_not_erased(owner, engine, operator):
+    run = begin(owner, engine)
+    with pytest.raises(InvalidTransition, match="cannot erase"):
+        erase(run.pk, by=operator, clock=engine.clock)
+
+
+def test_an_erasing_that_was_cut_short_can_only_be_taken_up_again(
+    owner, engine, operator, monkeypatch, redis_client
+):
+    run = cancel(begin(owner, engine).pk, by=operator, clock=engine.clock)
+    with monkeypatch.context() as patch:
+        patch.setattr("outbox.forgetting.forget_published", _away)
+        with pytest.raises(ConnectionError):
+            erase(run.pk, by=operator, clock=engine.clock)
+    with pytest.raises(InvalidTransition, match="it can erase"):
+        rerun(run.pk, by=operator, clock=engine.clock)
+    erase(run.pk, by=operator, clock=engine.clock)
+    assert not Run.objects.exists()
+
+
+def _away(key) -> None:
+    raise ConnectionError("Redis is away")
+
+
+def test_reasons_of_earlier_actions_go_with_the_run(owner, engine, operator, redis_client):
+    run = cancel(begin(owner, engine).pk, by=operator, reason="the customer Smith", clock=engine.clock)
+    erase(run.pk, by=operator, clock=engine.clock)
+    assert set(AuditEntry.objects.values_list("action", "reason")) == {("cancel", ""), ("erase", "")}
