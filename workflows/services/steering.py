@@ -111,7 +111,9 @@ def retry(
         deadline = None if plan.deadline is None else now + timedelta(seconds=plan.deadline)
         run.resume(deadline_at=deadline, now=now)
         run.save()
-        resumed = events.RunResumed(by=by.get_username(), from_step=again[0].name)
+        # None left: it was cancelled while its last step ended, and now it completes.
+        first = again[0].name if again else steps[-1].name
+        resumed = events.RunResumed(by=by.get_username(), from_step=first)
         moves = advance(run, steps, now=now)
         return [events.message(resumed), *filter(None, messages), *moves.send(run, steps)]
 

@@ -96,6 +96,9 @@ class Oracle:
             node.state = "ready"
         node.backs_off = False
 
+    def has_moved(self) -> bool:
+        return any(node.total for node in self.nodes)
+
     def can_cancel(self) -> bool:
         return self.state in {"pending", "running"}
 

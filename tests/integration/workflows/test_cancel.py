@@ -143,3 +143,16 @@ def test_a_run_that_has_ended_or_is_being_undone_cannot_be_cancelled(owner, engi
     compensate(run.pk, by=operator, clock=engine.clock)
     with pytest.raises(InvalidTransition, match="a run that is compensating cannot cancel"):
         cancel(run.pk, by=operator, clock=engine.clock)
+
+
+def test_a_run_whose_last_step_ended_while_it_was_cancelled_completes_when_it_is_retried(
+    owner, engine, operator
+):
+    run = begun(owner, engine)
+    engine.work(run.steps.get(name="list_parts"))
+    lease = engine.acquire(run.steps.get(name="charge"))
+    cancel(run.pk, by=operator, clock=engine.clock)
+    engine.settle(lease, engine.execute(lease))
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+    assert retry(run.pk, by=operator, clock=engine.clock).state == RunState.COMPLETED
