@@ -84,6 +84,9 @@ DATABASES: dict[str, dict[str, Any]] = {
     if env.str("DATABASE_URL", default="")
     else {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "db.sqlite3")}
 }
+DATABASE_SESSION_LIMITS = env.str(
+    "DATABASE_SESSION_LIMITS", default="-c idle_in_transaction_session_timeout=10s -c lock_timeout=10s"
+)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -92,6 +95,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A process that freezes inside a transaction keeps its row locks: the server ends such a session, and nobody waits
+    # longer for a lock than for the next sweep. Transactions of ours take milliseconds. Empty: the server's own limits.
+    if DATABASE_SESSION_LIMITS:
+        DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", DATABASE_SESSION_LIMITS)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis: the streams and the channel layer; the broker may be another server.

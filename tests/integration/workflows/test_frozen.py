@@ -1,0 +1,62 @@
+"""A process that stops dead inside a transaction holds one run for some seconds, and no other."""
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+
+from tests.factories import make_run
+from workflows.models import Run, Step
+from workflows.states import StepState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def frozen():
+    """Another session that locks a run and then does nothing."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer and no sessions")
+    other = connection.copy()
+    yield other
+    other.close()
+
+
+def lock(other, run: Run) -> None:
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM workflows_run WHERE id = %s FOR UPDATE", [run.pk])
+
+
+def test_a_sweep_passes_over_a_run_that_another_process_has_locked(owner, engine, frozen):
+    held, free = make_run(owner, steps=(StepState.RUNNING,)), make_run(owner, steps=(StepState.RUNNING,))
+    lock(frozen, held)
+    engine.sweep(after_seconds=31)
+    assert Step.objects.get(run=free, position=0).state == StepState.RETRYING
+    assert Step.objects.get(run=held, position=0).state == StepState.RUNNING
+    frozen.rollback()
+    engine.sweep()
+    assert Step.objects.get(run=held, position=0).state == StepState.RETRYING
+
+
+def test_a_session_that_idles_inside_a_transaction_is_ended_and_its_locks_with_it(owner, frozen):
+    run = make_run(owner, steps=(StepState.RUNNING,))
+    with frozen.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("10s",)
+        cursor.execute("SET idle_in_transaction_session_timeout = '50ms'")
+    lock(frozen, run)
+    with transaction.atomic():
+        assert Run.objects.locked(run.pk).pk == run.pk, "the lock was waited for, and came"
+
+
+def test_nobody_waits_for_ever_for_a_lock(owner, frozen):
+    run = make_run(owner, steps=(StepState.RUNNING,))
+    lock(frozen, run)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("10s",)
+        cursor.execute("SET lock_timeout = '50ms'")
+    try:
+        with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
+            Run.objects.locked(run.pk)
+    finally:
+        connections.close_all()
