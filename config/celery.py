@@ -50,6 +50,7 @@ def celery_settings() -> dict[str, Any]:
             "outbox.relay": {"queue": "relay"},
             "workflows.sweep": {"queue": "relay"},
             "workflows.check_stranded": {"queue": "relay"},
+            "workflows.start_run": {"queue": "relay"},
         },
         # One second try heals a connection that a restarted broker closed; more would keep a request waiting.
         "task_publish_retry_policy": {

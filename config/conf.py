@@ -59,6 +59,15 @@ class ConfigSettings(BaseModel):
     stranded_every_seconds: float = Field(
         60.0, gt=0, description="how often beat sends the look for stranded runs"
     )
+    schedule_read_seconds: float = Field(
+        5.0, gt=0, description="how often beat reads the schedules; an edit takes that long"
+    )
+    schedule_repeat_seconds: float = Field(
+        10.0, gt=0, description="after which beat points at a due schedule again; doubles"
+    )
+    schedule_repeat_cap_seconds: float = Field(
+        300.0, gt=0, description="longest wait before it points at it again"
+    )
     sweep_every_seconds: float = Field(1.0, gt=0, description="how often beat sends a sweeper")
 
 

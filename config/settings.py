@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "django_celery_beat",
     "outbox",
     "streaming",
     "workflows",

@@ -68,6 +68,9 @@ class WorkflowSettings(BaseModel):
     request_key_seconds: float = Field(
         86_400.0, gt=0, description="how long an idempotency key of a caller is remembered"
     )
+    schedule_grace_seconds: float = Field(
+        60.0, gt=0, description="after which a moment of a schedule counts as missed"
+    )
     key_max_chars: int = Field(200, ge=16, le=200, description="longest idempotency or unique key")
     reason_max_chars: int = Field(1_000, ge=1, description="longest reason of an operator's action")
     page_size: int = Field(50, ge=1, description="rows of a list answer")

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from workflows.errors import AttemptFailed, LeaseLost
 from workflows.execution import executor
 from workflows.execution.heartbeat import Heartbeat, Pace
 from workflows.execution.recycling import Recycler
-from workflows.services import leases
+from workflows.services import leases, scheduling
 from workflows.services.records import LeasedRecords
 from workflows.services.resend import send_opened
 from workflows.services.settling import settle_for_certain
@@ -104,3 +105,9 @@ def sweep() -> None:
 def check_stranded() -> None:
     """Say loudly which live runs have no reason to move; beat sends this once a minute."""
     report_stranded()
+
+
+@shared_task(name=scheduling.TASK, ignore_result=True)
+def start_run(schedule: int, due_at: str | None = None) -> None:
+    """Beat says that a schedule is due; what it starts is in its row."""
+    scheduling.start_due(schedule, said=datetime.fromisoformat(due_at) if due_at else None, clock=CLOCK)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -27,6 +27,7 @@ from workflows.states import RUN_TERMINAL
 TITLE_MAX_CHARS = 200
 
 OnConflict = Literal["reject", "return", "cancel_existing"]
+Valid = TypeVar("Valid", bound=BaseModel)
 
 
 def start(
@@ -151,7 +152,7 @@ def validate_input(workflow: Workflow, value: BaseModel | Mapping[str, Any]) -> 
     return validated(workflow.input, value, what=f"the input does not fit {workflow.name}")
 
 
-def validated(model: type[BaseModel], value: Any, *, what: str) -> BaseModel:
+def validated(model: type[Valid], value: Any, *, what: str) -> Valid:
     """`value` as `model`. Raises InvalidInput, `what` first, with a pointer and a sentence for each fault."""
     try:
         return model.model_validate(value)

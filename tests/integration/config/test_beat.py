@@ -1,0 +1,236 @@
+"""Beat with rows of the database: what it sends, and what it leaves alone."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from config.beat import Beat
+from config.beat_reader import Reader
+from config.celery import app
+from tests.flows import ordering
+from workflows.models import Run
+from workflows.services.scheduling import TASK
+from workflows.tasks import start_run
+
+pytestmark = pytest.mark.django_db(transaction=True)  # beat gives its connection back
+
+Sent = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def sent() -> Iterator[Callable[[], Sent]]:
+    """What beat sent, taken out of its queues: (task, its keyword arguments)."""
+    with app.connection_or_acquire() as broker:
+        channel = broker.default_channel
+        channel.queue_declare("relay")
+        channel.queue_declare("default")
+        channel.queue_purge("relay")
+        channel.queue_purge("default")
+
+        def take() -> Sent:
+            found: Sent = []
+            for queue in ("relay", "default"):
+                while message := channel.basic_get(queue, no_ack=True):
+                    found.append((message.headers["task"], json.loads(message.body)[1]))
+            return [(task, kwargs) for task, kwargs in found if task != "workflows.run_step"]
+
+        yield take
+
+
+@pytest.fixture
+def hourly(owner: User) -> PeriodicTask:
+    """Every full hour; the last two have not been dealt with."""
+    return PeriodicTask.objects.create(
+        name="orders",
+        task=TASK,
+        kwargs=json.dumps({"workflow": ordering.name, "owner": "anna"}),
+        crontab=CrontabSchedule.objects.create(minute="0"),
+        last_run_at=last_hour() - timedelta(hours=2),
+    )
+
+
+def last_hour() -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+def beat() -> Beat:
+    return fresh_beat()
+
+
+def fresh_beat() -> Beat:
+    """As `celery beat` makes it, but for the thread: tests read when they want to."""
+    beat = Beat(app, lazy=True)
+    beat.setup_schedule()
+    return beat
+
+
+def look(beat: Beat, *, after: timedelta = timedelta(0)) -> float:
+    beat.reader.read()
+    return beat.send_rows(datetime.now(UTC) + after)
+
+
+def work(messages: Sent) -> None:
+    for task, kwargs in messages:
+        assert task == TASK
+        start_run(**kwargs)
+
+
+def test_a_schedule_that_is_due_is_pointed_at_and_starts_its_run(beat, hourly, sent):
+    look(beat)
+
+    messages = sent()
+    assert messages == [(TASK, {"schedule": hourly.pk, "due_at": last_hour().isoformat()})]
+    work(messages)
+    assert Run.objects.get().owner.username == "anna"
+    look(beat)
+    assert sent() == []
+
+
+def test_two_beats_and_a_restarted_one_start_one_run(beat, hourly, sent):
+    look(beat)
+    look(fresh_beat())
+    work(sent())
+    look(fresh_beat())
+
+    assert sent() == []
+    assert Run.objects.count() == 1
+
+
+def test_a_message_that_is_lost_is_sent_again_after_waits_that_double(beat, hourly, sent):
+    look(beat)
+    assert len(sent()) == 1
+
+    told = []
+    for second in range(75):
+        look(beat, after=timedelta(seconds=second))
+        told += [second] * len(sent())
+    assert told == [10, 30, 70]
+
+
+def test_beat_writes_nothing_and_a_look_at_the_rows_is_one_query(beat, hourly, sent):
+    with CaptureQueriesContext(connection) as captured:
+        beat.reader.read()
+    queries = [query["sql"] for query in captured if not query["sql"].startswith("PRAGMA")]
+    assert [sql.split()[0] for sql in queries] == ["SELECT"]
+
+    beat.schedule["sweep"].last_run_at -= timedelta(minutes=1)
+    with CaptureQueriesContext(connection) as captured:
+        for _ in range(5):
+            beat.tick()
+    assert not captured.captured_queries
+    assert [task for task, _ in sent()] == ["workflows.sweep", TASK]
+    assert [row.name for row in PeriodicTask.objects.all()] == ["orders"]
+
+
+def test_what_was_read_outlives_a_database_that_is_away(beat, hourly, sent, caplog):
+    beat.reader.read()
+
+    def refuse(*_: Any) -> None:
+        raise OperationalError("gone")
+
+    with connection.execute_wrapper(refuse):
+        for _ in range(3):
+            look(beat)
+
+    assert len(sent()) == 1
+    assert caplog.text.count("schedules not read") == 1
+
+
+def test_a_database_that_hangs_does_not_keep_the_sweeper_waiting(beat, sent):
+    hangs = threading.Event()
+
+    class Stuck(Reader):
+        def read(self) -> None:
+            hangs.wait()
+
+    beat.reader = Stuck()
+    beat.reader.start()
+    try:
+        beat.schedule["sweep"].last_run_at -= timedelta(minutes=1)
+        beat.tick()
+        assert [task for task, _ in sent()] == ["workflows.sweep"]
+    finally:
+        hangs.set()
+        beat.close()
+
+
+def test_an_edit_is_seen_and_a_disabled_schedule_rests(beat, hourly, sent):
+    PeriodicTask.objects.update(enabled=False)
+    look(beat)
+    assert sent() == []
+
+    PeriodicTask.objects.update(enabled=True)
+    look(beat)
+    assert len(sent()) == 1
+
+
+def test_beat_wakes_for_the_moment_itself(beat, hourly):
+    PeriodicTask.objects.update(last_run_at=last_hour())
+    beat.reader.read()
+
+    wait = beat.send_rows(last_hour() + timedelta(minutes=59, seconds=59, milliseconds=750))
+
+    assert wait == pytest.approx(0.25)
+
+
+def test_a_row_that_cannot_be_used_is_told_once_and_spares_the_others(beat, hourly, sent, caplog):
+    broken = PeriodicTask.objects.create(name="broken", task="celery.other", interval=every_hour())
+    PeriodicTask.objects.filter(pk=broken.pk).update(kwargs="{")
+    for _ in range(2):
+        look(beat)
+
+    assert len(sent()) == 1
+    assert caplog.text.count("schedule not usable") == 1
+    broken.refresh_from_db()
+    assert broken.enabled
+
+
+def every_hour() -> IntervalSchedule:
+    return IntervalSchedule.objects.create(every=1, period="hours")
+
+
+def test_any_other_task_runs_as_django_celery_beat_has_it(beat, sent):
+    row = PeriodicTask.objects.create(
+        name="ours", task="press.count", kwargs='{"pages": 3}', interval=every_hour(), last_run_at=last_hour()
+    )
+    PeriodicTask.objects.update(last_run_at=last_hour() - timedelta(hours=1))
+    look(beat)
+    look(beat)
+
+    assert sent() == [("press.count", {"pages": 3})]
+    row.refresh_from_db()
+    assert row.total_run_count == 1
+    assert row.last_run_at >= last_hour()
+
+
+def test_a_task_for_once_is_off_afterwards(beat, sent):
+    row = PeriodicTask.objects.create(name="once", task="press.count", interval=every_hour(), one_off=True)
+    PeriodicTask.objects.update(last_run_at=last_hour() - timedelta(hours=1))
+    look(beat)
+    look(beat)
+
+    assert len(sent()) == 1
+    row.refresh_from_db()
+    assert not row.enabled
+
+
+def test_a_beat_that_is_stopped_saves_what_ran(hourly, owner, sent):
+    beat = fresh_beat()
+    row = PeriodicTask.objects.create(name="ours", task="press.count", interval=every_hour())
+    PeriodicTask.objects.filter(pk=row.pk).update(last_run_at=last_hour() - timedelta(hours=1))
+    look(beat)
+    beat.reader.start()
+
+    beat.close()
+
+    row.refresh_from_db()
+    assert row.total_run_count == 1
