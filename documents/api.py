@@ -26,6 +26,7 @@ from documents.uploads import clean_title, discard, receive
 from workflows import selectors
 from workflows.api.authentication import authenticate, challenge
 from workflows.api.problems import plain_problem, problem
+from workflows.api.requests import read_key
 from workflows.models import Run
 from workflows.services import start
 from workflows.states import StepState
@@ -58,13 +59,19 @@ class StartAnalysis(APIView):
         try:
             title = clean_title(request.POST.get("title", ""))
             run = start(
-                document_analysis, input=document, owner=cast(User, request.user), title=title or None
+                document_analysis,
+                input=document,
+                owner=cast(User, request.user),
+                title=title or None,
+                request=read_key(request, scope="analysis", body={"sha256": document.sha256, "title": title}),
             )
+            if run.input != document.model_dump(mode="json"):
+                discard(document)  # the same request came before, and its run has its own copy
         except Exception:
             discard(document)
             raise
         with selectors.consistent_read():
-            body = selectors.snapshot(run, link=request.build_absolute_uri)
+            body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=request.user)
         location = request.build_absolute_uri(reverse("run", args=[run.pk]))
         return Response(body, status=202, headers={"Location": location, "Cache-Control": "no-store"})
 

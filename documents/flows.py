@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import closing
 from datetime import date
 from typing import TypeVar
+from uuid import UUID
 
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -186,6 +187,13 @@ def _refuse_empty(text: ExtractedText) -> None:
     raise Fatal(f"No text could be read from this document. {why}", code="no-text")
 
 
+def erase_files(run_id: UUID, document: DocumentInput) -> None:
+    """Remove the upload and whatever the steps stored; called when a run is erased, perhaps twice."""
+    default_storage.delete(document.storage_name)
+    for step_name in (extract_text.name, write_report.name):
+        remove_folder(step_folder(run_id, step_name))
+
+
 document_analysis = Workflow(
     "document-analysis",
     version=1,
@@ -193,4 +201,6 @@ document_analysis = Workflow(
     title="Analysis of {filename}",
     steps=[extract_text, extract_findings, analyse, write_report],
     on_failure="stop",
+    erase=erase_files,
+    trusted_input=True,  # it names a file of the storage, and must not name somebody else's
 )

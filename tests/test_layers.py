@@ -30,9 +30,11 @@ ROOMS = {
         {"engine"},
         {"events", "models"},
         {"execution", "services"},
+        {"rights"},
         {"selectors"},
         {"access", "tasks"},
         {"api", "admin", "pages"},
+        {"management"},
     ],
 }
 

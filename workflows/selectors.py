@@ -8,18 +8,21 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.urls import reverse
 
 from outbox import wire
 from outbox.models import Stream
+from workflows.definitions import find
+from workflows.errors import UnknownWorkflow
 from workflows.models import Attempt, Item, Run, Step
 from workflows.models.querysets import RunQuerySet
-from workflows.services.acting import allowed_actions
+from workflows.rights import actions_for
 from workflows.services.outputs import read_output
-from workflows.states import STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
+from workflows.states import RUN_TERMINAL, STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
 
 Link = Callable[[str], str]
+Viewer = User | AnonymousUser | None
 
 WAITING_FOR_WORKER = "Waiting for a worker"
 
@@ -48,16 +51,17 @@ def consistent_read() -> Iterator[None]:
             yield
 
 
-def snapshot(run: Run, *, link: Link = str) -> dict[str, Any]:
+def snapshot(run: Run, *, link: Link = str, viewer: Viewer = None) -> dict[str, Any]:
     """A run as PROTOCOL section 1 shows it, with the `seq` that a stream goes on from.
 
-    link: makes an absolute address of a path. Read the run itself inside the same `consistent_read()`.
+    link: makes an absolute address of a path. viewer: whose `allowed_actions` are meant; None: whoever's. Read the run
+    itself inside the same `consistent_read()`.
     """
     stream = Stream.objects.get(key=run.id)
     steps = steps_of(run)
     usage = _usage(Attempt.objects.filter(step__run=run).values_list("usage", flat=True))
     return {
-        **_row(run, steps, stream, usage, link=link),
+        **_row(run, steps, stream, usage, link=link, viewer=viewer),
         "steps": [step_snapshot(step) for step in steps],
     }
 
@@ -67,6 +71,30 @@ def steps_of(run: Run) -> list[Step]:
     steps = list(run.steps.filter(parent__isnull=True).defer("output", "item").order_by("position"))
     count_parts(steps)
     return steps
+
+
+def parts_of(run: Run, parent: str, *, after: int, limit: int) -> list[Step]:
+    """Parts of the fan-out `parent` with an index above `after`, in order; empty for any other step."""
+    parts = run.steps.filter(parent__name=parent, index__gt=after).defer("output", "item")
+    return list(parts.order_by("index")[:limit])
+
+
+def attempts(step: Step, *, for_operator: bool) -> list[dict[str, Any]]:
+    """Every try at a step, in order: `{kind, number, state, error, usage, started_at, finished_at, …}`."""
+    return [
+        {
+            "kind": attempt.kind,
+            "number": attempt.number,
+            "state": attempt.state,
+            "error": attempt.error if for_operator else _public(attempt.error),
+            "usage": attempt.usage,
+            "started_at": moment(attempt.started_at),
+            "finished_at": moment(attempt.finished_at),
+            "duration_seconds": attempt.duration_seconds,
+            **({"worker": attempt.worker} if for_operator else {}),
+        }
+        for attempt in step.attempts.order_by("started_at", "id")
+    ]
 
 
 def count_parts(steps: Sequence[Step]) -> None:
@@ -87,7 +115,7 @@ def count_parts(steps: Sequence[Step]) -> None:
         )
 
 
-def run_rows(runs: Sequence[Run], *, link: Link = str) -> list[dict[str, Any]]:
+def run_rows(runs: Sequence[Run], *, link: Link = str, viewer: Viewer = None) -> list[dict[str, Any]]:
     """Rows of a list: snapshots without `steps`, in a fixed number of queries."""
     ids = [run.id for run in runs]
     streams = {stream.key: stream for stream in Stream.objects.filter(key__in=ids)}
@@ -98,10 +126,15 @@ def run_rows(runs: Sequence[Run], *, link: Link = str) -> list[dict[str, Any]]:
     usages: dict[UUID, list[dict[str, int]]] = {run_id: [] for run_id in ids}
     for run_id, usage in Attempt.objects.filter(step__run_id__in=ids).values_list("step__run_id", "usage"):
         usages[run_id].append(usage)
-    return [_row(run, steps[run.id], streams[run.id], _usage(usages[run.id]), link=link) for run in runs]
+    return [
+        _row(run, steps[run.id], streams[run.id], _usage(usages[run.id]), link=link, viewer=viewer)
+        for run in runs
+    ]
 
 
-def _row(run: Run, steps: list[Step], stream: Stream, usage: dict[str, Any], *, link: Link) -> dict[str, Any]:
+def _row(
+    run: Run, steps: list[Step], stream: Stream, usage: dict[str, Any], *, link: Link, viewer: Viewer
+) -> dict[str, Any]:
     current = [step for step in steps if step.state not in {StepState.PENDING, *STEP_TERMINAL}]
     return {
         "id": str(run.id),
@@ -111,7 +144,7 @@ def _row(run: Run, steps: list[Step], stream: Stream, usage: dict[str, Any], *, 
         "state": run.state,
         "state_info": run_sentence(run, current),
         "is_terminal": run.is_terminal,
-        "allowed_actions": allowed_actions(run, steps),
+        "allowed_actions": actions_for(viewer, run, steps),
         "epoch": stream.epoch,
         "seq": stream.head,
         "progress": {
@@ -234,3 +267,23 @@ def _links(run: Run, link: Link) -> dict[str, str]:
         "page": "run-page",
     }
     return {key: link(reverse(name, args=[run.id])) for key, name in names.items()}
+
+
+def stranded_by_code() -> dict[tuple[str, int, str], int]:
+    """What live runs still need and this code lacks: (workflow, version, step) → how many runs; step "": all of it."""
+    live = Run.objects.exclude(state__in=sorted(RUN_TERMINAL))
+    missing: dict[tuple[str, int, str], int] = {}
+    for workflow, version in live.order_by().values_list("workflow", "version").distinct():
+        runs = live.filter(workflow=workflow, version=version)
+        try:
+            known = {node.name for node in find(workflow, version=version).nodes}
+        except UnknownWorkflow:
+            missing[workflow, version, ""] = runs.count()
+            continue
+        needed = Step.objects.filter(run__in=runs, parent__isnull=True).filter(
+            ~Q(state__in=sorted(STEP_TERMINAL)) | Q(has_undo=True)
+        )
+        for name in needed.order_by().values_list("name", flat=True).distinct():
+            if name not in known:
+                missing[workflow, version, name] = needed.filter(name=name).count()
+    return missing

@@ -23,7 +23,10 @@ def page_size(text: str | None) -> int:
 
 def whole_number(text: str, *, name: str, low: int, high: int) -> int:
     """The number that `text` writes in plain digits. Raises ValidationError when it is none from `low` to `high`."""
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(high)) and low <= int(text) <= high):
+    digits = text.removeprefix("-") if low < 0 else text
+    if not (
+        digits.isascii() and digits.isdigit() and len(digits) <= len(str(high)) and low <= int(text) <= high
+    ):
         raise ValidationError(f"{name} is a whole number from {low} to {high}")
     return int(text)
 

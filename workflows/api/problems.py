@@ -4,12 +4,19 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from workflows.errors import InvalidInput, InvalidTransition, UnknownWorkflow
+from workflows.errors import (
+    InvalidInput,
+    InvalidTransition,
+    KeyReused,
+    StoredValueLost,
+    UniqueKeyConflict,
+    UnknownWorkflow,
+)
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -24,8 +31,11 @@ PROBLEMS = {
     "not-acceptable": (406, "None of these formats is served here"),
     "invalid-transition": (409, "The run's state does not allow this"),
     "run-not-finished": (409, "The run has not finished"),
+    "unique-key-conflict": (409, "A live run has this unique key"),
+    "result-lost": (410, "The result is no longer there"),
     "cursor-expired": (410, "The log no longer reaches back that far"),
     "payload-too-large": (413, "The request is too large"),
+    "idempotency-key-reused": (422, "This idempotency key came with another request"),
     "unsupported-media-type": (415, "This type of content is not taken"),
     "rate-limited": (429, "Too many requests"),
     "server-error": (500, "Something went wrong here"),
@@ -63,23 +73,16 @@ def plain_problem(slug: str, detail: str, *, status: int | None = None, **extras
     return JsonResponse(body, status=body["status"], content_type=CONTENT_TYPE)
 
 
+def no_such_address(request: HttpRequest) -> JsonResponse:
+    """Whatever else is asked for below the API: an answer that a program reads."""
+    return plain_problem("not-found", f"There is nothing at {request.path}.")
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook: every error that leaves a view becomes a problem."""
+    if (known := _engine_problem(error)) is not None:
+        return known
     match error:
-        case InvalidTransition():
-            return problem(
-                "invalid-transition",
-                f"{error}.",
-                current_state=error.current_state,
-                allowed_actions=error.allowed_actions,
-            )
-        case InvalidInput():
-            faults = [
-                {"pointer": pointer, "code": code, "detail": detail} for pointer, code, detail in error.errors
-            ]
-            return problem("validation-error", f"{error}.", errors=faults)
-        case UnknownWorkflow():
-            return problem("unknown-workflow", f"{error}.")
         case Http404():
             return problem("not-found", "There is nothing at this address that you may see.")
         case PermissionDenied() | exceptions.PermissionDenied():
@@ -95,6 +98,31 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         if header in response.headers:
             answer[header] = response.headers[header]
     return answer
+
+
+def _engine_problem(error: Exception) -> Response | None:
+    match error:
+        case InvalidTransition():
+            return problem(
+                "invalid-transition",
+                f"{error}.",
+                current_state=error.current_state,
+                allowed_actions=error.allowed_actions,
+            )
+        case InvalidInput():
+            faults = [
+                {"pointer": pointer, "code": code, "detail": detail} for pointer, code, detail in error.errors
+            ]
+            return problem("validation-error", f"{error}.", errors=faults)
+        case UniqueKeyConflict():
+            return problem("unique-key-conflict", f"{error}.", existing_run=str(error.existing))
+        case KeyReused():
+            return problem("idempotency-key-reused", f"{error}.")
+        case StoredValueLost():
+            return problem("result-lost", error.detail)
+        case UnknownWorkflow():
+            return problem("unknown-workflow", f"{error}.")
+    return None
 
 
 def _sentence(error: Exception) -> str:

@@ -1,14 +1,24 @@
-from django.urls import path
+from django.urls import path, re_path
 
-from workflows.api import views
+from workflows.api import verbs, views, workflows
 from workflows.api.events import run_events
+from workflows.api.problems import no_such_address
 
 urlpatterns = [
+    path("workflows", workflows.WorkflowList.as_view(), name="workflows"),
+    path("workflows/<str:name>", workflows.WorkflowDetail.as_view(), name="workflow"),
     path("runs", views.RunList.as_view(), name="runs"),
     path("runs/<uuid:run_id>", views.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/events", run_events, name="run-events"),
     path("runs/<uuid:run_id>/items", views.RunItems.as_view(), name="run-items"),
     path("runs/<uuid:run_id>/result", views.RunResult.as_view(), name="run-result"),
-    path("runs/<uuid:run_id>/retry", views.RunRetry.as_view(), name="run-retry"),
-    path("runs/<uuid:run_id>/compensate", views.RunCompensate.as_view(), name="run-compensate"),
+    path("runs/<uuid:run_id>/steps", views.RunSteps.as_view(), name="run-steps"),
+    path("runs/<uuid:run_id>/steps/<str:step>/attempts", views.StepAttempts.as_view(), name="step-attempts"),
+    path("runs/<uuid:run_id>/steps/<str:step>/skip", verbs.StepSkip.as_view(), name="step-skip"),
+    path("runs/<uuid:run_id>/signals/<str:name>", verbs.RunSignal.as_view(), name="run-signal"),
+    path("runs/<uuid:run_id>/cancel", verbs.RunCancel.as_view(), name="run-cancel"),
+    path("runs/<uuid:run_id>/retry", verbs.RunRetry.as_view(), name="run-retry"),
+    path("runs/<uuid:run_id>/rerun", verbs.RunRerun.as_view(), name="run-rerun"),
+    path("runs/<uuid:run_id>/compensate", verbs.RunCompensate.as_view(), name="run-compensate"),
+    re_path("", no_such_address),
 ]

@@ -1,30 +1,31 @@
 """The API of runs. Each view finds its run through the one door, reads once, and calls a service to change it."""
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from workflows import selectors, services
+from workflows import selectors
 from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_number
 from workflows.api.problems import problem
+from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
 from workflows.states import RunState
 
 POLL_SECONDS = 5
+UNDONE = (RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAILED)
 SEQ_MAX = 10**18 - 1  # below 64 bits, as `outbox.wire` reads cursors
 
 
-def _run(request: Request, run_id: UUID) -> Run:
+def visible_run(request: Request, run_id: UUID) -> Run:
+    """The run, if the caller may see it. Raises Http404."""
     return get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
 
 
-class RunList(APIView):
+class RunList(StartRun):
     def get(self, request: Request) -> Response:
         """Runs that the caller may see, newest first. Query: state, workflow, cursor, limit."""
         runs = selectors.runs_visible_to(request.user)
@@ -37,7 +38,7 @@ class RunList(APIView):
         limit = page_size(request.query_params.get("limit"))
         with selectors.consistent_read():
             page, cursor = page_of_runs(runs, cursor=request.query_params.get("cursor"), limit=limit)
-            rows = selectors.run_rows(page, link=request.build_absolute_uri)
+            rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=request.user)
         answer = Response({"runs": rows, "next": cursor})
         if cursor is not None:
             query = request.query_params.copy()
@@ -50,9 +51,41 @@ class RunDetail(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """The snapshot: everything of one moment, with the `seq` that a stream goes on from."""
         with selectors.consistent_read():
-            body = selectors.snapshot(_run(request, run_id), link=request.build_absolute_uri)
+            body = selectors.snapshot(
+                visible_run(request, run_id), link=request.build_absolute_uri, viewer=request.user
+            )
         headers = {} if body["is_terminal"] else {"Retry-After": str(POLL_SECONDS)}
         return Response(body, headers={**headers, "Cache-Control": "no-store"})
+
+    def delete(self, request: Request, run_id: UUID) -> Response:
+        """Erase the run with all that it holds; see `verbs.erase_run`."""
+        erase_run(request, visible_run(request, run_id))
+        return Response(status=204)
+
+
+class RunSteps(APIView):
+    def get(self, request: Request, run_id: UUID) -> Response:
+        """The steps of the plan; `parent=<step>`: the parts of a fan-out. Query: parent, after (an index), limit."""
+        run = visible_run(request, run_id)
+        limit = page_size(request.query_params.get("limit"))
+        after = whole_number(request.query_params.get("after", "-1"), name="after", low=-1, high=10**6)
+        parent = plain_text(request.query_params.get("parent"), name="parent")
+        with selectors.consistent_read():
+            if parent is None:
+                steps = selectors.steps_of(run)
+            else:
+                steps = selectors.parts_of(run, parent, after=after, limit=limit)
+        rows = [selectors.step_snapshot(step) for step in steps]
+        more = parent is not None and len(rows) == limit
+        return Response({"steps": rows, "next": steps[-1].index if more else None})
+
+
+class StepAttempts(APIView):
+    def get(self, request: Request, run_id: UUID, step: str) -> Response:
+        """Every try at a step, forward and undo, in order. Which worker, for operators only."""
+        run = visible_run(request, run_id)
+        found = get_object_or_404(run.steps.defer("output", "item"), name=step)
+        return Response({"attempts": selectors.attempts(found, for_operator=request.user.is_staff)})
 
 
 class RunItems(APIView):
@@ -60,7 +93,7 @@ class RunItems(APIView):
         """Committed items in the order of their events. Query: step, after (a seq), limit."""
         after = whole_number(request.query_params.get("after", "0"), name="after", low=0, high=SEQ_MAX)
         limit = page_size(request.query_params.get("limit"))
-        run = _run(request, run_id)
+        run = visible_run(request, run_id)
         step = plain_text(request.query_params.get("step"), name="step")
         items = selectors.page_items(run, after=after, limit=limit, step=step)
         following = items[-1]["seq"] if len(items) == limit else None
@@ -70,7 +103,10 @@ class RunItems(APIView):
 class RunResult(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """The output of the last step, once the run has completed."""
-        run = _run(request, run_id)
+        run = visible_run(request, run_id)
+        if run.state in UNDONE:
+            detail = "The run was undone, and its result with it: run it again for a new one."
+            return problem("result-lost", detail, current_state=run.state)
         if run.state != RunState.COMPLETED:
             detail = f"The run is {run.state}: its result is there once it has completed."
             answer = problem("run-not-finished", detail, current_state=run.state)
@@ -78,36 +114,3 @@ class RunResult(APIView):
                 answer["Retry-After"] = str(POLL_SECONDS)
             return answer
         return Response({"run": str(run.id), "result": selectors.result(run)})
-
-
-class _Verb(APIView):
-    """POST an operator's verb: it takes the verb's own permission, also of the run's owner."""
-
-    permission: ClassVar[str]
-    verb: ClassVar[Callable[..., Run]]
-
-    def post(self, request: Request, run_id: UUID) -> Response:
-        run = _run(request, run_id)
-        if not request.user.has_perm(self.permission):
-            raise PermissionDenied
-        reason = request.data.get("reason", "") if isinstance(request.data, Mapping) else ""
-        if not isinstance(reason, str):
-            raise ValidationError("reason is text")
-        type(self).verb(run.id, by=request.user, reason=reason)
-        with selectors.consistent_read():
-            body = selectors.snapshot(_run(request, run_id), link=request.build_absolute_uri)
-        return Response(body, status=202)
-
-
-class RunRetry(_Verb):
-    """Let a failed run go on from its failed step."""
-
-    permission = "workflows.retry_run"
-    verb = staticmethod(services.retry)
-
-
-class RunCompensate(_Verb):
-    """Undo the completed steps, newest first."""
-
-    permission = "workflows.compensate_run"
-    verb = staticmethod(services.compensate)

@@ -26,14 +26,19 @@ def forget(workflow: "Workflow") -> None:
 
 def find(name: str, *, version: int | None = None) -> "Workflow":
     """The definition, its newest version if none is named. Raises UnknownWorkflow."""
-    versions = sorted(known for known_name, known in _known if known_name == name)
-    if not versions:
+    known = versions(name)
+    if not known:
         raise UnknownWorkflow(f"there is no workflow {name!r} here; known are {', '.join(names()) or 'none'}")
     if version is None:
-        version = versions[-1]
-    if version not in versions:
-        raise UnknownWorkflow(f"workflow {name!r} has no version {version} here, only {versions}")
+        version = known[-1]
+    if version not in known:
+        raise UnknownWorkflow(f"workflow {name!r} has no version {version} here, only {known}")
     return _known[name, version]
+
+
+def versions(name: str) -> list[int]:
+    """The known versions of a workflow, oldest first."""
+    return sorted(version for known_name, version in _known if known_name == name)
 
 
 def names() -> list[str]:

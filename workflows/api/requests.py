@@ -1,0 +1,94 @@
+"""What callers send with a write: bodies with known fields only, and the headers that make it safe to repeat."""
+
+from datetime import datetime
+from typing import Any, Literal, TypeVar, cast
+
+from django.contrib.auth.models import User
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from rest_framework.request import Request
+
+from workflows.errors import InvalidInput
+from workflows.services import Request as KeyedRequest
+from workflows.services import request_of
+from workflows.services.start import validated
+
+KEY_HEADER = "Idempotency-Key"
+
+
+def caller(request: Request) -> User:
+    """Who asks: the API lets nobody in who is not signed in."""
+    return cast(User, request.user)
+
+
+class Body(BaseModel):
+    """Base of all bodies. reason: why, kept in the audit trail."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: str = ""
+
+
+class StartBody(Body):
+    workflow: str
+    version: int | None = None
+    input: dict[str, Any]
+    title: str | None = Field(None, max_length=200)
+    labels: dict[str, str] = Field(default_factory=dict)
+    unique_key: str | None = None
+    on_conflict: Literal["reject", "return", "cancel_existing"] = "reject"
+    not_before: AwareDatetime | None = Field(None, strict=False)
+
+    @property
+    def begins(self) -> datetime | None:
+        return self.not_before
+
+
+class CancelBody(Body):
+    compensate: bool | Literal["default"] = "default"
+
+    @property
+    def undo(self) -> bool | None:
+        return None if self.compensate == "default" else bool(self.compensate)
+
+
+class RetryBody(Body):
+    from_step: str | None = None
+
+
+class RerunBody(RetryBody):
+    input: dict[str, Any] | None = None
+
+
+class SkipBody(Body):
+    output: Any = None
+
+
+Model = TypeVar("Model", bound=Body)
+
+
+def read_body(request: Request, model: type[Model]) -> Model:
+    """The JSON body as `model`; none at all is an empty one. Raises InvalidInput with a pointer to each fault."""
+    data = request.data
+    if not isinstance(data, dict):
+        detail = "the body is a JSON object"
+        raise InvalidInput(detail, errors=[("", "not_an_object", detail)])
+    return validated(model, plain(data), what="the request does not fit")
+
+
+def read_key(request: Request, *, scope: str, body: Any) -> KeyedRequest | None:
+    """The caller's idempotency key, quoted or bare, with what it is for. Raises InvalidInput for one too long.
+
+    body: JSON value of what is asked; the same key with another one is refused.
+    """
+    header = request.headers.get(KEY_HEADER)
+    if header is None:
+        return None
+    key = header.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    return request_of(caller(request), scope=scope, key=key, body=body)
+
+
+def plain(data: Any) -> Any:
+    """A parsed body as JSON value: a form's fields, each once."""
+    return data.dict() if hasattr(data, "dict") else data

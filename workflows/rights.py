@@ -1,0 +1,45 @@
+"""Who may do what to a run. Seeing comes first: a run that a caller may not see is absent (`Run.objects.visible_to`).
+
+    verb         the owner      others who see the run (staff)
+    cancel       yes            workflows.cancel_run
+    signal       yes            workflows.signal_run
+    retry        permission     workflows.retry_run
+    rerun        permission     workflows.rerun_run
+    skip         permission     workflows.skip_step
+    compensate   permission     workflows.compensate_run
+    erase        permission     workflows.erase_run
+
+Owners stop and answer what is theirs. The rest costs money or undoes work, so it takes the permission, also of owners.
+"""
+
+from collections.abc import Sequence
+
+from django.contrib.auth.models import AnonymousUser, User
+
+from workflows.models import Run, Step
+from workflows.services import allowed_actions
+
+PERMISSIONS = {
+    "cancel": "workflows.cancel_run",
+    "signal": "workflows.signal_run",
+    "retry": "workflows.retry_run",
+    "rerun": "workflows.rerun_run",
+    "skip": "workflows.skip_step",
+    "compensate": "workflows.compensate_run",
+    "erase": "workflows.erase_run",
+}
+START = "workflows.start_run"
+OWNERS = frozenset({"cancel", "signal"})
+
+
+def may(user: User | AnonymousUser, verb: str, run: Run) -> bool:
+    """Whether `user`, who sees the run, may use `verb` on it, whatever its state."""
+    if verb in OWNERS and user.pk is not None and run.owner_id == user.pk:
+        return True
+    return user.has_perm(PERMISSIONS[verb])
+
+
+def actions_for(user: User | AnonymousUser | None, run: Run, steps: Sequence[Step]) -> list[str]:
+    """The verbs that fit the run's state and that `user` may use; None: whoever."""
+    allowed = allowed_actions(run, steps)
+    return [verb for verb in allowed if user is None or may(user, verb, run)]
