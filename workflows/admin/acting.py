@@ -1,128 +1,115 @@
-"""What an operator may do here: retry and undo, and what each of them would do to a run."""
+"""What an operator may do here: every verb of the engine, with its permission, its form and its preview."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 
 from workflows import services
-from workflows.admin.payloads import Payload, payload_of
-from workflows.engine.plan import Plan
+from workflows.admin import forms, previews
 from workflows.models import Run, Step
-from workflows.services.undoing import needs_undo
-from workflows.states import STEP_DONE, StepState
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One step that the verb will work on."""
-
-    step: Step
-    note: str
-    output: Payload | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preview:
-    """What will happen: the steps in the order in which they will be worked on, and what stays as it is."""
-
-    lines: list[Line]
-    remarks: list[str] = field(default_factory=list)
+from workflows.rights import PERMISSIONS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """name: as in `allowed_actions`. slug: in addresses. done: what is said of runs after it."""
+    """name: as in `allowed_actions`. slug: in addresses. done: what is said of runs after it.
+
+    form: what it asks for. perform: the service, with the form's extras by name. is_bulk: of many runs at once.
+    """
 
     name: str
     slug: str
     label: str
-    permission: str
     intro: str
     done: str
-    perform: Callable[..., Run]
-    preview: Callable[..., Preview]
+    perform: Callable[..., Run | None]
+    preview: Callable[..., previews.Preview]
+    form: type[forms.ReasonForm] = forms.ReasonForm
+    is_bulk: bool = False
+
+    @property
+    def permission(self) -> str:
+        return PERMISSIONS[self.name]
 
     def is_permitted(self, user: User | AnonymousUser) -> bool:
         return user.has_perm(self.permission)
-
-
-def preview_retry(run: Run, steps: Sequence[Step], *, can_view: bool) -> Preview:
-    """Preview of a retry. run: with its plan."""
-    plan = Plan.from_json(run.plan)
-    lines = [
-        Line(step=step, note=f"tried again, up to {_times(plan.step(step.position).attempts)} more")
-        for step in steps
-        if step.state == StepState.FAILED
-    ]
-    kept = [step for step in steps if step.state in STEP_DONE]
-    waiting = [step for step in steps if step.state == StepState.PENDING]
-    return Preview(
-        lines=lines,
-        remarks=[*_remark("Done, and not done again", kept), *_remark("Then, in order", waiting)],
-    )
-
-
-def preview_undo(run: Run, steps: Sequence[Step], *, can_view: bool) -> Preview:
-    """Preview of an undo. steps: with their `payload_size`.
-
-    The order is the engine's own: an undo that failed goes on first, then the newest stage.
-    """
-    stuck = [step for step in steps if step.state == StepState.COMPENSATION_FAILED]
-    wanted = needs_undo(steps)
-    notes = [(step, "its undo failed, and is tried again") for step in stuck]
-    notes += [(step, _undo_note(step)) for step in wanted]
-    lines = [
-        Line(step=step, note=note, output=payload_of("output", step, run_id=run.pk, can_view=can_view))
-        for step, note in notes
-    ]
-    left = [step for step in steps if step.state == StepState.COMPLETED and step not in wanted]
-    unbegun = [step for step in steps if step.state == StepState.PENDING]
-    return Preview(
-        lines=lines,
-        remarks=[
-            *_remark("Stays as it is, since it has no undo", left),
-            *_remark("Will never begin", unbegun),
-        ],
-    )
-
-
-def _undo_note(step: Step) -> str:
-    if step.outcome_unknown:
-        return "undone without an output: nobody knows whether its last try had its effect"
-    return "undone with the output that it gave"
-
-
-def _remark(what: str, steps: Sequence[Step]) -> list[str]:
-    return [f"{what}: {', '.join(step.title for step in steps)}."] if steps else []
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 RETRY = Verb(
     name="retry",
     slug="retry",
     label="Retry",
-    permission="workflows.retry_run",
     intro="What failed is tried again, and the run goes on from there. What is done stays as it is.",
     done="Going on from what failed",
     perform=services.retry,
-    preview=preview_retry,
+    preview=previews.preview_retry,
+    form=forms.FromStepForm,
+    is_bulk=True,
 )
 UNDO = Verb(
     name="compensate",
     slug="undo",
     label="Undo",
-    permission="workflows.compensate_run",
     intro="What the run did is undone, newest first. The run does not go on after that.",
     done="Being undone",
     perform=services.compensate,
-    preview=preview_undo,
+    preview=previews.preview_undo,
+    is_bulk=True,
 )
-VERBS = {verb.slug: verb for verb in (RETRY, UNDO)}
+CANCEL = Verb(
+    name="cancel",
+    slug="cancel",
+    label="Cancel",
+    intro="What has not begun never will; what is at work is asked to stop.",
+    done="Being cancelled",
+    perform=services.cancel,
+    preview=previews.preview_cancel,
+    form=forms.CancelForm,
+    is_bulk=True,
+)
+SIGNAL = Verb(
+    name="signal",
+    slug="answer",
+    label="Answer",
+    intro="The waiting step completes with your answer, and the run goes on.",
+    done="Answered",
+    perform=services.signal,
+    preview=previews.preview_signal,
+    form=forms.SignalForm,
+)
+SKIP = Verb(
+    name="skip",
+    slug="skip",
+    label="Skip a step",
+    intro="The run does without a step that nobody works on.",
+    done="Going on without the step",
+    perform=services.skip,
+    preview=previews.preview_skip,
+    form=forms.SkipForm,
+)
+RERUN = Verb(
+    name="rerun",
+    slug="rerun",
+    label="Run again",
+    intro="The same work once more, as a new run; outputs of earlier steps can be taken over.",
+    done="Started again",
+    perform=services.rerun,
+    preview=previews.preview_rerun,
+    form=forms.RerunForm,
+)
+ERASE = Verb(
+    name="erase",
+    slug="erase",
+    label="Erase",
+    intro="The run is removed with everything that it holds.",
+    done="Erased",
+    perform=services.erase,
+    preview=previews.preview_erase,
+    form=forms.EraseForm,
+)
+VERBS = {verb.slug: verb for verb in (RETRY, UNDO, CANCEL, SIGNAL, SKIP, RERUN, ERASE)}
 
 
 def offered(run: Run, steps: list[Step], user: Any) -> list[Verb]:

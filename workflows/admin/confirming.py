@@ -1,48 +1,29 @@
 """The confirmation page and what follows it: one run or many, each chosen as it stood when the page was drawn."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from outbox.models import Stream
-from workflows.admin.acting import Preview, Verb
+from workflows.admin.acting import ERASE, Verb
 from workflows.admin.conf import conf
+from workflows.admin.forms import ReasonForm
 from workflows.admin.payloads import PERMISSION
+from workflows.admin.previews import Preview
 from workflows.admin.reading import runs_to_act_on
-from workflows.conf import conf as engine_conf
-from workflows.errors import InvalidTransition
+from workflows.errors import EngineError, InvalidInput
 from workflows.models import Run
-from workflows.selectors import runs_visible_to
 from workflows.services import allowed_actions
 
 MOVED_ON = "it has moved on since you looked at it; look at it again"
 NOT_NOW = "its state does not allow this now"
-
-
-class ReasonForm(forms.Form):
-    """Why. It goes into the audit trail and into the run's log."""
-
-    reason = forms.CharField(
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="Kept in the audit trail beside your name.",
-    )
-
-    def clean_reason(self) -> str:
-        reason, limit = str(self.cleaned_data["reason"]), engine_conf().reason_max_chars
-        if len(reason) > limit:
-            raise forms.ValidationError(
-                f"A reason has at most {limit} characters; this one has {len(reason)}."
-            )
-        return reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,45 +77,56 @@ def confirmation(
         "is_single": len(found) == 1,
         "ready": ready,
         "left_out": [choice for choice in found if choice.preview is None],
-        "form": form or ReasonForm(),
+        "form": form or form_of(verb, ready, None),
         "filters": filters,
         "back": back,
     }
     return TemplateResponse(request, "admin/workflows/run/confirm.html", context)
 
 
+def form_of(verb: Verb, ready: Sequence[Choice], data: QueryDict | None) -> ReasonForm:
+    """The verb's form; for one run it offers what that run has."""
+    if len(ready) != 1:
+        return verb.form(data)
+    return verb.form(data, run=ready[0].run, steps=list(ready[0].run.steps.all()))
+
+
 def act(request: HttpRequest, verb: Verb, *, context: dict[str, Any]) -> HttpResponse:
     """Do what the confirmation page showed, run by run, and say of each that was refused why."""
     tokens, filters = request.POST.getlist("run"), request.POST.get("filters")
     chosen = dict(parsed for token in tokens[: conf().admin_bulk_max] if (parsed := _parse(token)))
-    form = ReasonForm(request.POST)
+    runs = list(runs_to_act_on(request.user, chosen))
+    form = form_of(verb, choices(verb, runs, can_view=False), request.POST)
     if not form.is_valid():
         return confirmation(request, verb, run_ids=chosen, context=context, filters=filters, form=form)
-    reason = form.cleaned_data["reason"]
-    titles = dict(runs_visible_to(request.user).filter(pk__in=chosen).values_list("pk", "title"))
-    done, refused = [], []
+    titles = {run.pk: run.title for run in runs}
+    done: list[str] = []
+    refused: list[tuple[str, str]] = []
+    made: Run | None = None
     for run_id in [run_id for run_id in chosen if run_id in titles]:
-        if why := _perform(request, verb, run_id, head=chosen[run_id], reason=reason):
-            refused.append((titles[run_id], why))
-        else:
+        try:
+            made = _perform(request, verb, run_id, head=chosen[run_id], form=form)
             done.append(titles[run_id])
+        except InvalidInput as error:  # what was asked for does not fit: say so where it was filled in
+            form.add_error(None, f"{error}.")
+            return confirmation(request, verb, run_ids=chosen, context=context, filters=filters, form=form)
+        except EngineError as error:
+            refused.append((titles[run_id], str(error)))
     _tell_done(request, verb, done)
     _tell_refused(request, verb, refused)
-    return redirect(_back(list(chosen), filters))
+    if verb is ERASE and done:
+        return redirect(_back([], ""))
+    return redirect(_back([made.pk] if made and len(chosen) == 1 else list(chosen), filters))
 
 
-def _perform(request: HttpRequest, verb: Verb, run_id: UUID, *, head: int, reason: str) -> str:
-    """Empty when it was done, otherwise why not.
+def _perform(request: HttpRequest, verb: Verb, run_id: UUID, *, head: int, form: ReasonForm) -> Run | None:
+    """Raises EngineError when it was not done.
 
     The verb guards itself under the run's lock; the head is compared so that nobody undoes more than he was shown.
     """
     if not Stream.objects.filter(key=run_id, head=head).exists():
-        return MOVED_ON
-    try:
-        verb.perform(run_id, by=request.user, reason=reason)
-    except InvalidTransition as error:
-        return str(error)
-    return ""
+        raise EngineError(MOVED_ON)
+    return verb.perform(run_id, by=request.user, reason=form.cleaned_data["reason"], **form.extras())
 
 
 def _tell_done(request: HttpRequest, verb: Verb, titles: list[str]) -> None:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from outbox.models import Entry
-from workflows.admin.acting import VERBS, offered
+from workflows.admin.acting import RETRY, VERBS, offered
 from workflows.admin.columns import (
     BROKEN,
     NONE,
@@ -63,6 +63,8 @@ def detail_context(read: RunRead, request: HttpRequest) -> dict[str, Any]:
         "facts": facts(read, can_view=can_view),
         "timeline": timeline(steps, read.attempts, began=run.created_at, now=now),
         "steps": [step_row(run, step, now, can_view=can_view) for step in steps],
+        "failed_parts": read.failed_parts,
+        "children": read.children,
         "attempts": [attempt_row(attempt, steps, now) for attempt in read.attempts],
         "items": log_part(read.items, "items", request)
         | {"rows": [item_row(run, item, steps, can_view=can_view) for item in read.items.rows]},
@@ -89,10 +91,9 @@ def failure(run: Run, steps: list[Step]) -> dict[str, Any] | None:
 
 def buttons(run: Run, steps: list[Step], request: HttpRequest) -> list[dict[str, str]]:
     """The verbs that fit and are permitted; what does not fit is not drawn."""
-    labels = {"retry": _retry_label(steps), "undo": "Undo…"}
     return [
         {
-            "label": labels[verb.slug],
+            "label": _retry_label(steps) if verb is RETRY else f"{verb.label}…",
             "slug": verb.slug,
             "url": reverse("admin:workflows_run_ask", args=[run.pk, verb.slug]),
         }
@@ -143,6 +144,9 @@ def step_row(run: Run, step: Step, now: datetime, *, can_view: bool) -> dict[str
         "next_try": next_try(step, now=now),
         "late": duration(late) if late else "",
         "took": _between(step.started_at, ended),
+        "awaited": duration((step.due_at - now).total_seconds())
+        if step.state == StepState.WAITING and step.due_at
+        else "",
         "output": payload_of("output", step, run_id=run.pk, can_view=can_view),
     }
 
@@ -150,7 +154,7 @@ def step_row(run: Run, step: Step, now: datetime, *, can_view: bool) -> dict[str
 def attempt_row(attempt: Attempt, steps: list[Step], now: datetime) -> dict[str, Any]:
     return {
         "attempt": attempt,
-        "step": next(step for step in steps if step.pk == attempt.step_id),
+        "step": next((step for step in steps if step.pk == attempt.step_id), attempt.step),  # else a part
         "state": badge(attempt.state, str(AttemptState(attempt.state).label)),
         "took": _between(attempt.started_at, attempt.finished_at or now),
         "tokens_in": attempt.usage.get("tokens_in", 0),

@@ -16,8 +16,8 @@ from workflows.admin.conf import conf
 from workflows.admin.payloads import PERMISSION, JSONSize
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
 from workflows.models.querysets import RunQuerySet
-from workflows.selectors import consistent_read, runs_visible_to
-from workflows.states import RUN_TERMINAL, RunState
+from workflows.selectors import consistent_read, count_parts, runs_visible_to
+from workflows.states import RUN_TERMINAL, RunState, StepState
 
 Row = TypeVar("Row", bound=Model)
 # Named one by one, since an index knows what a state is and not what it is not.
@@ -89,6 +89,8 @@ class RunRead:
 
     run: Run
     steps: list[Step]
+    failed_parts: list[Step]  # of fan-outs
+    children: list[Run]
     attempts: list[Attempt]  # latest first
     items: Page[Item]
     events: Page[Entry]
@@ -104,6 +106,10 @@ def read_run(reader: Reader, run_id: UUID, *, at: Position) -> RunRead:
         return RunRead(
             run=get_object_or_404(visible.annotate(payload_size=JSONSize("input")), pk=run_id),
             steps=_steps(run_id),
+            failed_parts=_failed_parts(run_id),
+            children=list(
+                _runs(reader).filter(parent_id=run_id).defer("input", "plan").order_by("-created_at")
+            ),
             attempts=list(_attempts(run_id)[: conf().admin_attempts_max]),
             items=_page(_items(run_id, reader), before=at.items_before, limit=conf().admin_items_page_size),
             events=_page(_events(run_id), before=at.events_before, limit=conf().admin_events_page_size),
@@ -115,11 +121,19 @@ def read_run(reader: Reader, run_id: UUID, *, at: Position) -> RunRead:
 
 def _steps(run_id: UUID) -> list[Step]:
     rows = Step.objects.filter(run_id=run_id, parent__isnull=True).order_by("position")
-    return list(rows.defer("output", "item").annotate(payload_size=JSONSize("output")))
+    steps = list(rows.defer("output", "item").annotate(payload_size=JSONSize("output")))
+    count_parts(steps)
+    return steps
+
+
+def _failed_parts(run_id: UUID) -> list[Step]:
+    rows = Step.objects.filter(run_id=run_id, parent__isnull=False, state=StepState.FAILED)
+    return list(rows.defer("output", "item").order_by("position", "index")[: conf().admin_attempts_max])
 
 
 def _attempts(run_id: UUID) -> QuerySet[Attempt]:
-    return Attempt.objects.filter(step__run_id=run_id).order_by("-started_at", "-id")
+    rows = Attempt.objects.filter(step__run_id=run_id).select_related("step")
+    return rows.defer("step__output", "step__item").order_by("-started_at", "-id")
 
 
 def _items(run_id: UUID, reader: Reader) -> QuerySet[Item]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from workflows.admin import columns, payloads, reading
-from workflows.admin.acting import RETRY, UNDO, VERBS, Verb
+from workflows.admin.acting import CANCEL, RETRY, UNDO, VERBS, Verb
 from workflows.admin.conf import conf
 from workflows.admin.confirming import act, confirmation
 from workflows.admin.detail import detail_context, position_of
@@ -33,7 +33,7 @@ class RunAdmin(ReadOnlyAdmin[Run]):
     search_fields = ("title",)  # draws the search box; `reading.search` decides
     search_help_text = "Id or reference of a run, words of its title, or its owner"
     ordering = ("-created_at", "-id")
-    actions = ("retry_runs", "undo_runs")
+    actions = ("retry_runs", "undo_runs", "cancel_runs")
 
     class Media:
         css = {"all": ("workflows/admin.css",)}
@@ -124,6 +124,13 @@ class RunAdmin(ReadOnlyAdmin[Run]):
 
     def has_undo_permission(self, request: HttpRequest) -> bool:
         return UNDO.is_permitted(request.user)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return CANCEL.is_permitted(request.user)
+
+    @admin.action(description="Cancel…", permissions=["cancel"])
+    def cancel_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse | None:
+        return self._ask_for_many(request, CANCEL, queryset)
 
     @admin.action(description="Retry…", permissions=["retry"])
     def retry_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse | None:
