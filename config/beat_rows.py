@@ -63,13 +63,12 @@ class RunRow:
         return self._repeat_at is None or now >= self._repeat_at
 
     def entry(self) -> ScheduleEntry:
-        """What to send. It expires when it would be sent again: nothing piles up behind a stopped worker."""
+        """What to send. A second message for the same moment finds in the row that it was dealt with."""
         assert self._moment is not None  # is_due() found it
         return ScheduleEntry(
             name=self.schedule.name,
             task=TASK,
             kwargs={"schedule": self.id, "due_at": self._moment.isoformat()},
-            options={"expires": self._repeat_seconds()},
             schedule=NO_TIMING,
             app=self._app,
         )

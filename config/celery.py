@@ -75,23 +75,12 @@ def celery_settings() -> dict[str, Any]:
         "worker_proc_alive_timeout": 30,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        # `expires`: what waited behind a stopped worker is not caught up on, the next one does the same work.
+        # Without `expires`: that is a moment of the sender's clock, and a worker whose clock is ahead would throw every
+        # message away. What waited behind a stopped worker finds in the task itself that its work was just done.
         "beat_schedule": {
-            "relay": {
-                "task": "outbox.relay",
-                "schedule": limits.relay_every_seconds,
-                "options": {"expires": limits.relay_every_seconds},
-            },
-            "sweep": {
-                "task": "workflows.sweep",
-                "schedule": limits.sweep_every_seconds,
-                "options": {"expires": 2 * limits.sweep_every_seconds},
-            },
-            "stranded": {
-                "task": "workflows.check_stranded",
-                "schedule": limits.stranded_every_seconds,
-                "options": {"expires": limits.stranded_every_seconds},
-            },
+            "relay": {"task": "outbox.relay", "schedule": limits.relay_every_seconds},
+            "sweep": {"task": "workflows.sweep", "schedule": limits.sweep_every_seconds},
+            "stranded": {"task": "workflows.check_stranded", "schedule": limits.stranded_every_seconds},
         },
     }
 
@@ -104,7 +93,7 @@ app.autodiscover_tasks(["outbox", "workflows"])
 def relay_from_the_start(**_: object) -> None:
     """Beat sends the first relay only after its interval: until then nobody would hear a commit's wake-up."""
     if "relay" in app.amqp.queues.consume_from:
-        app.send_task("outbox.relay", expires=conf().relay_every_seconds)
+        app.send_task("outbox.relay")
 
 
 @signals.setup_logging.connect(weak=False)

@@ -6,7 +6,7 @@ What a shell expands in the Procfile (HOST, PORT, FLOWER_PORT, …_CONCURRENCY) 
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from outbox.conf import read_settings
+from outbox.conf import Scaled, read_settings
 
 # Variables without the LONGHAUL_ prefix that the Procfile reads, with the default written there.
 STARTING = {
@@ -30,13 +30,13 @@ class ConfigSettings(BaseModel):
         90.0, gt=0, description="how long `up` waits until every process answers"
     )
     stop_timeout_seconds: float = Field(15.0, gt=0, description="after SIGTERM, until a process is killed")
-    restart_wait_seconds: float = Field(
+    restart_wait_seconds: Scaled = Field(
         0.5, gt=0, description="first wait before a dead process starts again; doubles"
     )
-    restart_wait_cap_seconds: float = Field(
+    restart_wait_cap_seconds: Scaled = Field(
         30.0, gt=0, description="longest wait before a dead process starts again"
     )
-    restart_healthy_seconds: float = Field(
+    restart_healthy_seconds: Scaled = Field(
         10.0, gt=0, description="a process that lived this long restarts at once"
     )
     log_max_bytes: int = Field(
@@ -55,8 +55,8 @@ class ConfigSettings(BaseModel):
     worker_max_memory_kilobytes: int = Field(
         800_000, ge=100_000, description="a larger worker child is replaced"
     )
-    relay_every_seconds: float = Field(10.0, gt=0, description="how often beat sends a relay")
-    stranded_every_seconds: float = Field(
+    relay_every_seconds: Scaled = Field(10.0, gt=0, description="how often beat sends a relay")
+    stranded_every_seconds: Scaled = Field(
         60.0, gt=0, description="how often beat sends the look for stranded runs"
     )
     schedule_read_seconds: float = Field(
@@ -68,7 +68,7 @@ class ConfigSettings(BaseModel):
     schedule_repeat_cap_seconds: float = Field(
         300.0, gt=0, description="longest wait before it points at it again"
     )
-    sweep_every_seconds: float = Field(1.0, gt=0, description="how often beat sends a sweeper")
+    sweep_every_seconds: Scaled = Field(1.0, gt=0, description="how often beat sends a sweeper")
 
 
 def conf() -> ConfigSettings:

@@ -3,9 +3,12 @@
 A setting is a field of a frozen Pydantic model: name with its unit, type, default, bound and meaning in one
 place. Its value comes from `settings.LONGHAUL["RELAY_BATCH_SIZE"]`, which `config/settings.py` fills from the
 environment (`LONGHAUL_RELAY_BATCH_SIZE`). It is read late, so a test may override it.
+
+LONGHAUL_TIME_SCALE shrinks the times that are of type Scaled (leases, beats, back-offs), so that a test of a dead
+worker takes seconds. Limits that guard against a slow network or a slow machine stay as they are.
 """
 
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -13,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 AppSettings = TypeVar("AppSettings", bound=BaseModel)
 
+# Seconds that LONGHAUL_TIME_SCALE shrinks.
+Scaled = Annotated[float, "scaled"]
 
 _read: dict[type[BaseModel], BaseModel] = {}
 
@@ -26,8 +31,19 @@ def read_settings(model: type[AppSettings]) -> AppSettings:
         for name in model.model_fields
         if name.upper() in settings.LONGHAUL
     }
-    value = _read[model] = model.model_validate(given)
+    value = model.model_validate(given)
+    scaled = {
+        name: getattr(value, name) * time_scale()
+        for name, field in model.model_fields.items()
+        if "scaled" in field.metadata
+    }
+    value = _read[model] = value.model_copy(update=scaled)
     return value
+
+
+def time_scale() -> float:
+    """What Scaled times are multiplied with: 1, but in tests."""
+    return float(settings.LONGHAUL.get("TIME_SCALE", 1.0))
 
 
 def forget_settings(*, setting: str, **_: Any) -> None:
@@ -45,13 +61,13 @@ class OutboxSettings(BaseModel):
         200, ge=1, le=5_000, description="entries of one stream published in one call"
     )
     relay_streams_per_pass: int = Field(100, ge=1, description="dirty streams that one pass takes up")
-    relay_linger_seconds: float = Field(
+    relay_linger_seconds: Scaled = Field(
         20.0, ge=0, description="how long a relay task waits for wake-ups before it ends"
     )
-    relay_retry_seconds: float = Field(
+    relay_retry_seconds: Scaled = Field(
         1.0, gt=0, description="first wait after a stream could not be published; doubles"
     )
-    relay_retry_cap_seconds: float = Field(
+    relay_retry_cap_seconds: Scaled = Field(
         60.0, gt=0, description="longest wait between two tries of one stream"
     )
     run_stream_max_entries: int = Field(
@@ -64,6 +80,9 @@ class OutboxSettings(BaseModel):
         100_000, ge=1_000, description="entries that a firehose shard keeps, about"
     )
     max_payload_bytes: int = Field(32_768, ge=1_024, description="largest payload of one entry, as JSON")
+    time_scale: float = Field(
+        1.0, gt=0, le=1, description="shrinks leases, beats and back-offs; below 1 in tests only"
+    )
     nudge_timeout_seconds: float = Field(
         0.05, gt=0, le=1, description="longest that a commit waits to wake the relay"
     )

@@ -1,16 +1,22 @@
 """Named points where a test may stop, delay or kill a process. Off, a point costs one attribute read.
 
-A test process sets LONGHAUL_FAILPOINTS, for example `outbox.relay.appended=kill` or `workflows.settle=wait:/tmp/go`;
-several are separated by commas. Names that are not registered are refused at start, so that a renamed point cannot
-leave a test that proves nothing.
+LONGHAUL_FAILPOINTS says at start what happens each time, for example `outbox.relay.appended=kill`; several are
+separated by commas. LONGHAUL_FAILPOINTS_DIR names a folder in which a running process is told what happens once:
+the file `workflows.settle.before@charge.forward` holds the action, and may leave out the subject after the `@`.
+Whoever comes there first takes the file away (it becomes `….hit-<pid>`), so that a fault strikes one process only.
+
+Names that are not registered are refused, so that a renamed point cannot leave a test that proves nothing.
 """
 
 import os
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+from django.utils import timezone
 
 NAMES: Final = frozenset(
     {
@@ -18,58 +24,123 @@ NAMES: Final = frozenset(
         "outbox.relay.claimed",
         "outbox.relay.appended",
         "workflows.acquire.before",
+        "workflows.acquire.written",
         "workflows.acquire.committed",
-        "workflows.settle.before",
-        "workflows.settle.committed",
+        "workflows.execute.before",
         "workflows.items.committed",
+        "workflows.settle.before",
+        "workflows.settle.written",
+        "workflows.settle.committed",
         "workflows.run_step.done",
     }
 )
+POLL_SECONDS = 0.01
+
+Action = Callable[[Path | None], None]
 
 
 class InjectedFailure(RuntimeError):
     """Raised at a failpoint whose action is `raise`."""
 
 
-def _kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _signal(number: signal.Signals) -> Action:
+    return lambda hit: os.kill(os.getpid(), number)
 
 
-def _raise() -> None:
+def _raise(hit: Path | None) -> None:
     raise InjectedFailure("a failpoint was told to raise")
 
 
-def _wait(path: str) -> None:
+def _wait(path: str) -> Action:
     """Say that the point was reached (`<path>.reached`), then wait until the test creates `path`."""
-    Path(f"{path}.reached").touch()
-    while not Path(path).exists():
-        time.sleep(0.01)
+
+    def wait(hit: Path | None) -> None:
+        go = Path(path) if path else Path(f"{hit}.go")
+        if path:
+            Path(f"{path}.reached").touch()
+        while not go.exists():
+            time.sleep(POLL_SECONDS)
+
+    return wait
 
 
-def parse(text: str) -> dict[str, Callable[[], None]]:
+def _sleep(seconds: str) -> Action:
+    return lambda hit: time.sleep(float(seconds))
+
+
+def _shift_clock(seconds: str) -> Action:
+    """From now on this process's own clock is wrong, as on a host without time synchronisation."""
+
+    def shift(hit: Path | None) -> None:
+        now, clock, by = timezone.now, time.time, float(seconds)
+
+        def wrong() -> datetime:
+            return now() + timedelta(seconds=by)
+
+        timezone.now = wrong
+        time.time = lambda: clock() + by
+
+    return shift
+
+
+def action(text: str) -> Action:
+    """`kill`, `stop` (until SIGCONT), `raise`, `wait[:<path>]`, `sleep:<seconds>`, `clock:<seconds>`. ValueError."""
+    verb, _, argument = text.strip().partition(":")
+    match verb:
+        case "kill" if not argument:
+            return _signal(signal.SIGKILL)
+        case "stop" if not argument:
+            return _signal(signal.SIGSTOP)
+        case "raise" if not argument:
+            return _raise
+        case "wait":
+            return _wait(argument)
+        case "sleep" if argument:
+            return _sleep(argument)
+        case "clock" if argument:
+            return _shift_clock(argument)
+    raise ValueError(
+        f"a failpoint's actions are kill, stop, raise, wait:<path>, sleep:<seconds> and clock:<seconds>, not {text!r}"
+    )
+
+
+def parse(text: str) -> dict[str, Action]:
     """`name=action,name=action` → what to do at each. Raises ValueError for a name or action nobody knows."""
-    chosen: dict[str, Callable[[], None]] = {}
+    chosen: dict[str, Action] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        name, _, action = part.partition("=")
-        if name not in NAMES:
-            raise ValueError(f"no failpoint {name!r}; there are {', '.join(sorted(NAMES))}")
-        verb, _, argument = action.partition(":")
-        match verb:
-            case "kill":
-                chosen[name] = _kill
-            case "raise":
-                chosen[name] = _raise
-            case "wait" if argument:
-                chosen[name] = lambda path=argument: _wait(path)  # type: ignore[misc]
-            case _:
-                raise ValueError(f"failpoint {name}: actions are kill, raise and wait:<path>, not {action!r}")
+        name, _, what = part.partition("=")
+        require_known(name)
+        chosen[name] = action(what)
+        if what.strip() == "wait":
+            raise ValueError(f"failpoint {name}: wait:<path> names the file to wait for")
     return chosen
 
 
+def require_known(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"no failpoint {name!r}; there are {', '.join(sorted(NAMES))}")
+
+
 active = parse(os.environ.get("LONGHAUL_FAILPOINTS", ""))
+folder = Path(given) if (given := os.environ.get("LONGHAUL_FAILPOINTS_DIR")) else None
+is_on = bool(active) or folder is not None
 
 
-def failpoint(name: str) -> None:
-    """Do here what the process was told to do at `name`; usually nothing."""
-    if active and name in active:
-        active[name]()
+def failpoint(name: str, subject: object = "") -> None:
+    """Do here what the process was told to do at `name`, perhaps for this `subject` only; usually nothing."""
+    if is_on:
+        _act(name, str(subject))
+
+
+def _act(name: str, subject: str) -> None:
+    if name in active:
+        active[name](None)
+    if folder is None:
+        return
+    for armed in (folder / f"{name}@{subject}", folder / name):
+        hit = armed.with_name(f"{armed.name}.hit-{os.getpid()}")
+        try:
+            armed.rename(hit)
+        except OSError:  # not armed, or another process was first
+            continue
+        action(hit.read_text())(hit)

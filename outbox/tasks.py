@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 # Without a wake-up the database is looked at this often; with Redis away, Redis is.
 POLL_SECONDS = 1.0
 
+# Beat sends the next relay while two linger; what else waited behind a stopped worker would only hold its threads.
+LINGERING_MAX = 3
+_lingering = threading.BoundedSemaphore(LINGERING_MAX)
+
 # A warm shutdown waits for its tasks: one that lingers must hear of it.
 _stopping = threading.Event()
 
@@ -35,7 +39,11 @@ def stop_lingering(**_: Any) -> None:
 @shared_task(name="outbox.relay", ignore_result=True)
 def relay() -> None:
     """Publish for about `relay_linger_seconds`, then end: beat starts the next one before that."""
-    linger(seconds=conf().relay_linger_seconds)
+    if _lingering.acquire(blocking=False):
+        try:
+            linger(seconds=conf().relay_linger_seconds)
+        finally:
+            _lingering.release()
 
 
 def linger(*, seconds: float) -> None:

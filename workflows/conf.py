@@ -2,21 +2,21 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from outbox.conf import read_settings
+from outbox.conf import Scaled, read_settings
 
 
 class WorkflowSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    lease_seconds: float = Field(30.0, gt=0, description="how long a worker holds a step without renewing")
-    lease_heartbeat_seconds: float = Field(10.0, gt=0, description="how often a process renews its leases")
-    cancel_poll_seconds: float = Field(
+    lease_seconds: Scaled = Field(30.0, gt=0, description="how long a worker holds a step without renewing")
+    lease_heartbeat_seconds: Scaled = Field(10.0, gt=0, description="how often a process renews its leases")
+    cancel_poll_seconds: Scaled = Field(
         1.0, gt=0, description="how often a process looks whether its runs were cancelled"
     )
-    cancel_grace_seconds: float = Field(
+    cancel_grace_seconds: Scaled = Field(
         30.0, gt=0, description="how long a step of a cancelled run may go on before it is fenced off"
     )
-    abandon_grace_seconds: float = Field(
+    abandon_grace_seconds: Scaled = Field(
         30.0,
         gt=0,
         description="how long a body may go on after its lease is lost, before it counts as abandoned",
@@ -26,21 +26,24 @@ class WorkflowSettings(BaseModel):
         ge=1,
         description="abandoned bodies in a process of threads, after which it ends to be started anew",
     )
-    recycle_grace_seconds: float = Field(
+    recycle_grace_seconds: Scaled = Field(
         60.0, gt=0, description="how long such a process waits for its other steps before it ends"
     )
-    dispatch_retry_seconds: float = Field(
+    dispatch_retry_seconds: Scaled = Field(
         10.0, gt=0, description="first wait for a sent step to be taken; doubles"
     )
-    dispatch_retry_cap_seconds: float = Field(
+    dispatch_retry_cap_seconds: Scaled = Field(
         300.0, gt=0, description="longest wait before a step is sent again"
     )
-    dispatch_busy_seconds: float = Field(
+    dispatch_busy_seconds: Scaled = Field(
         300.0, gt=0, description="a step that waits less in a queue that has messages is not sent again"
     )
     chain_max_steps: int = Field(16, ge=1, description="steps in one Celery chain")
+    sweep_pause_seconds: Scaled = Field(
+        0.5, ge=0, description="a sweep that follows the last one of its process sooner is left out"
+    )
     sweep_batch_size: int = Field(200, ge=1, description="due steps that one sweep takes up")
-    hard_limit_grace_seconds: float = Field(
+    hard_limit_grace_seconds: Scaled = Field(
         30.0, ge=0, description="after a step's timeout, until its child is killed"
     )
     flush_interval_seconds: float = Field(

@@ -1,6 +1,7 @@
 """Celery shells: not one rule of their own."""
 
 import random
+import threading
 import time
 from collections.abc import Collection
 from datetime import datetime
@@ -92,13 +93,34 @@ def run_step(self: Any, step_id: str) -> None:
         raise AttemptFailed(f"{lease.step_name}: {outcome.error.code}")
     if not self.request.chain:
         send_opened(opened)
-    failpoint("workflows.run_step.done")
+    failpoint("workflows.run_step.done", lease)
+
+
+class Pause:
+    """Between two sweeps of a process: those that waited behind a stopped worker find nothing more to do."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ends_at = 0.0
+
+    def is_over(self) -> bool:
+        """True at most once in `sweep_pause_seconds`."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._ends_at:
+                return False
+            self._ends_at = now + conf().sweep_pause_seconds
+            return True
+
+
+pause = Pause()
 
 
 @shared_task(name="workflows.sweep", ignore_result=True)
 def sweep() -> None:
     """Take up what is due; beat sends this every second, and any number may run at once."""
-    sweep_due(clock=CLOCK, roll=random.random)
+    if pause.is_over():
+        sweep_due(clock=CLOCK, roll=random.random)
 
 
 @shared_task(name="workflows.check_stranded", ignore_result=True)

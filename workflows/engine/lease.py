@@ -21,3 +21,7 @@ class Lease:
     kind: AttemptKind
     number: int
     policy: RetryPolicy
+
+    def __str__(self) -> str:
+        """What the attempt is at: `charge.forward`, `charge.undo`."""
+        return f"{self.step_name}.{self.kind}"

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from outbox import wire
+from outbox.failpoints import failpoint
 from streaming.llm import Model
 from workflows.conf import conf
 from workflows.definitions import Step, registry
@@ -51,6 +52,7 @@ def run(lease: Lease, *, records: Records, signals: Signals, model: Callable[[],
             buffer=buffer,
             model=model,
         )
+        failpoint("workflows.execute.before", lease)
         if lease.kind == AttemptKind.UNDO:
             _undo(ctx, step, records, lease)
             return Succeeded(output=None, usage=ctx.usage)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from outbox.append import Message
+from outbox.conf import time_scale
 from workflows import events
 from workflows.conf import conf
 from workflows.engine.outcomes import ErrorInfo, Failed, Stopped
@@ -58,9 +59,13 @@ def end_attempt(
 def policy_of(run: Run, step: Step, kind: AttemptKind) -> RetryPolicy:
     """The retry policy of the step's present round."""
     if kind == AttemptKind.UNDO:
-        return RetryPolicy(max_attempts=conf().undo_attempts, base=UNDO_BASE_SECONDS, cap=UNDO_CAP_SECONDS)
+        return _policy(conf().undo_attempts, base=UNDO_BASE_SECONDS, cap=UNDO_CAP_SECONDS)
     planned = Plan.from_json(run.plan).step(step.position)
-    return RetryPolicy(max_attempts=planned.attempts, base=planned.base, cap=planned.cap)
+    return _policy(planned.attempts, base=planned.base, cap=planned.cap)
+
+
+def _policy(max_attempts: int, *, base: float, cap: float) -> RetryPolicy:
+    return RetryPolicy(max_attempts=max_attempts, base=base * time_scale(), cap=cap * time_scale())
 
 
 def _judge(run: Run, step: Step, attempt: Attempt, failure: Failed, *, roll: float) -> Verdict:

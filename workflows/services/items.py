@@ -47,7 +47,7 @@ def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> No
                 Item.objects.filter(step_id=lease.step_id, index=change.index).update(
                     data=change.value, seq=first + offset, attempt=lease.number
                 )
-    failpoint("workflows.items.committed")
+    failpoint("workflows.items.committed", lease)
 
 
 def say(lease: Lease, template: str, params: dict[str, Any], *, clock: Clock) -> None:

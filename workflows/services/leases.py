@@ -34,7 +34,7 @@ def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease |
     take it; no attempt is spent). A lease whose holder is a dead process of this host is voided on the way:
     `roll` is the draw for its back-off.
     """
-    failpoint("workflows.acquire.before")
+    failpoint("workflows.acquire.before", step_id)
     # A message that comes twice or late costs one indexed read and no lock.
     found = Step.objects.filter(pk=step_id, state__in=ACQUIRABLE).values_list("run_id", flat=True).first()
     if found is None:
@@ -54,7 +54,8 @@ def acquire(step_id: UUID, *, holder: str, clock: Clock, roll: float) -> Lease |
         if run.is_overdue(now):  # the sweeper will end it
             return None
         lease = _begin(run, step, kind, holder=holder, now=now)
-    failpoint("workflows.acquire.committed")
+        failpoint("workflows.acquire.written", lease)
+    failpoint("workflows.acquire.committed", lease)
     return lease
 
 

@@ -68,7 +68,7 @@ def settle(lease: Lease, outcome: Settleable, *, clock: Clock, roll: float) -> l
     roll: uniform draw in [0, 1) for the back-off. Raises LeaseLost when another attempt owns the step by now;
     nothing is written then.
     """
-    failpoint("workflows.settle.before")
+    failpoint("workflows.settle.before", lease)
     kept = outputs.keep(lease, outcome.output) if isinstance(outcome, Succeeded) else None
     try:
         opened = _commit(lease, outcome, kept, clock=clock, roll=roll)
@@ -76,7 +76,7 @@ def settle(lease: Lease, outcome: Settleable, *, clock: Clock, roll: float) -> l
         if kept is not None:
             outputs.discard(kept)
         raise
-    failpoint("workflows.settle.committed")
+    failpoint("workflows.settle.committed", lease)
     return opened
 
 
@@ -92,6 +92,7 @@ def _commit(
         if not isinstance(outcome, Succeeded) or kept is None:
             assert not isinstance(outcome, Succeeded)  # keep() was asked for every success
             end_attempt(run, steps, step, outcome, now=now, roll=roll)
+            failpoint("workflows.settle.written", lease)
             return []
         messages = [_complete_attempt(step, outcome, now=now)]
         if lease.kind == AttemptKind.FORWARD:
@@ -100,6 +101,7 @@ def _commit(
             messages.append(_complete_undo(step, now=now))
         moves: Moves = advance(run, steps, now=now)
         record(run.id, [*messages, *moves.messages], now=now)
+        failpoint("workflows.settle.written", lease)
     return [step.id for step in moves.opened]
 
 
