@@ -32,6 +32,7 @@ NAMES: Final = frozenset(
         "workflows.settle.written",
         "workflows.settle.committed",
         "workflows.run_step.done",
+        "workflows.sweep.taken",
     }
 )
 POLL_SECONDS = 0.01
@@ -52,7 +53,10 @@ def _raise(hit: Path | None) -> None:
 
 
 def _wait(path: str) -> Action:
-    """Say that the point was reached (`<path>.reached`), then wait until the test creates `path`."""
+    """Say that the point was reached (`<path>.reached`), then wait until the test creates `path`.
+
+    In a folder the file that was taken away says it, and `….hit-<pid>.go` ends the wait; what it holds is done then.
+    """
 
     def wait(hit: Path | None) -> None:
         go = Path(path) if path else Path(f"{hit}.go")
@@ -60,6 +64,8 @@ def _wait(path: str) -> Action:
             Path(f"{path}.reached").touch()
         while not go.exists():
             time.sleep(POLL_SECONDS)
+        if then := go.read_text().strip():
+            action(then)(hit)
 
     return wait
 

@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from outbox.clock import Clock
 from outbox.connections import drop_broken
+from outbox.failpoints import failpoint
 from workflows.conf import conf
 from workflows.dispatch import Link, send
 from workflows.engine.outcomes import ErrorInfo, Failed, Stopped
@@ -43,7 +44,9 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
     sender = _Sender(clock)
     for step_id, run_id in [*((step_id, run_id) for step_id, run_id, _ in due), *_orphans()]:
         try:
-            sender.send(step_id, _take_up(step_id, run_id, queues, clock=clock, roll=roll()))
+            chains = _take_up(step_id, run_id, queues, clock=clock, roll=roll())
+            failpoint("workflows.sweep.taken")
+            sender.send(step_id, chains)
         except (OperationalError, InterfaceError) as error:
             # The database's trouble, not the step's: its alarm still rings, and the next sweep is a second away.
             logger.warning("step not swept yet", extra={"run": str(run_id), "error": type(error).__name__})

@@ -1,0 +1,241 @@
+"""The cells: a moment and what strikes there. Each returns when the run has come to rest, or raises NeverHappened."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from tests.faults import people
+from tests.faults.strikes import STRIKES, Scene
+from tests.faults.system import NeverHappened, System, wait_for
+
+REST_SECONDS = 40.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Where a fault strikes: workflow and input of the run, the failpoint, the states in which it may end.
+
+    `meanwhile` is done while a process waits at the point, before the fault.
+    """
+
+    group: str
+    name: str
+    point: str
+    ends: frozenset[str]
+    workflow: str = "faults-order"
+    input: tuple[tuple[str, Any], ...] = ()
+    meanwhile: Callable[[System, UUID], None] = lambda system, run: None
+    strikes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    name: str
+    play: Callable[[System, random.Random], list[UUID]]
+    points: tuple[str, ...] = ()
+
+
+def _cancel(*, undo: bool) -> Callable[[System, UUID], None]:
+    """In a thread of its own: it may have to wait for a lock that the struck process holds."""
+
+    def act(system: System, run: UUID) -> None:
+        thread = threading.Thread(target=people.cancel, args=(run,), kwargs={"undo": undo}, daemon=True)
+        thread.start()
+        thread.join(0.3)
+
+    return act
+
+
+def _until_the_other_branch_settles(system: System, run: UUID) -> None:
+    """The right branch has had its effect, and is about to settle; whoever holds the run's lock makes it wait."""
+    wait_for(
+        "the effect of the right branch",
+        lambda: any(entry["step"] == "right" for entry in people.effects(run)),
+        seconds=10,
+    )
+    time.sleep(0.2)
+
+
+def _until_the_deadline(system: System, run: UUID) -> None:
+    from workflows.models import Run
+
+    deadline = Run.objects.get(pk=run).deadline_at
+    assert deadline is not None  # of this workflow
+    time.sleep(max(0.0, deadline.timestamp() - time.time() - 0.02))
+
+
+DONE = frozenset({"completed"})
+STOPPED = frozenset({"cancelled", "compensated"})
+
+WORKER = tuple(
+    Moment(group="G2", name=name, point=point, ends=DONE, strikes="KTZEL2PC")
+    for name, point in (
+        ("popped", "workflows.acquire.before"),
+        ("claiming", "workflows.acquire.written@charge.forward"),
+        ("claimed", "workflows.acquire.committed@charge.forward"),
+        ("in-body", "workflows.execute.before@charge.forward"),
+        ("intent-written", "workflows.items.committed@charge.forward"),
+        ("effect-done", "workflows.settle.before@charge.forward"),
+        ("in-commit", "workflows.settle.written@charge.forward"),
+        ("settled", "workflows.settle.committed@charge.forward"),
+        ("before-ack", "workflows.run_step.done@charge.forward"),
+    )
+)
+UNDOING = (("fails", ["ship"]),)
+SAGA = (
+    Moment(
+        group="G3",
+        name="cancel-ready",
+        point="workflows.acquire.before",
+        ends=STOPPED,
+        meanwhile=_cancel(undo=False),
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="cancel-in-body",
+        point="workflows.items.committed@charge.forward",
+        ends=STOPPED,
+        input=(("hold_seconds", 3.0),),
+        meanwhile=_cancel(undo=True),
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="cancel-settling",
+        point="workflows.settle.written@charge.forward",
+        ends=STOPPED,
+        meanwhile=_cancel(undo=True),
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="join",
+        point="workflows.settle.written@left.forward",
+        ends=DONE,
+        workflow="faults-branches",
+        meanwhile=_until_the_other_branch_settles,
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="undo-in-body",
+        point="workflows.execute.before@charge.undo",
+        ends=frozenset({"compensated"}),
+        input=UNDOING,
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="undo-settled",
+        point="workflows.settle.committed@charge.undo",
+        ends=frozenset({"compensated"}),
+        input=UNDOING,
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="deadline",
+        point="workflows.settle.before@charge.forward",
+        ends=frozenset({"completed", "compensated"}),
+        workflow="faults-deadline",
+        meanwhile=_until_the_deadline,
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="retry-due",
+        point="workflows.sweep.taken",
+        ends=DONE,
+        input=(("stumbles", ["charge"]),),
+        strikes="KZL2C",
+    ),
+)
+# The points of the outbox belong to its own groups; these few keep each of them struck at least once.
+OUTBOX = tuple(
+    Moment(group="G4", name=name, point=point, ends=DONE, strikes="KZ")
+    for name, point in (
+        ("written", "outbox.append.written"),
+        ("claimed", "outbox.relay.claimed"),
+        ("appended", "outbox.relay.appended"),
+    )
+)
+
+
+def rest(run: UUID, *, seconds: float = REST_SECONDS) -> str:
+    """Wait until the run has come to rest; its state."""
+    from workflows.models import Run
+
+    wait_for(f"the end of run {run}", lambda: Run.objects.get(pk=run).is_terminal, seconds=seconds)
+    return str(Run.objects.get(pk=run).state)
+
+
+def _play(moment: Moment, strike: str) -> Callable[[System, random.Random], list[UUID]]:
+    def play(system: System, roll: random.Random) -> list[UUID]:
+        if not moment.point.startswith("workflows.sweep"):
+            system.arm(moment.point)
+        run = people.start(moment.workflow, **dict(moment.input))
+        if moment.point.startswith("workflows.sweep"):
+            _await_back_off(run)
+            system.arm(moment.point)
+        scene = Scene(system=system, run=run, hit=system.await_hit(moment.point), roll=roll, afterwards=[])
+        moment.meanwhile(system, run)
+        STRIKES[strike](scene)
+        state = rest(run)
+        for action in scene.afterwards:
+            action()
+        if rest(run) != state or state not in moment.ends:
+            raise NeverHappened(f"the run ended {state}, not {' or '.join(sorted(moment.ends))}")
+        return [run]
+
+    return play
+
+
+def _await_back_off(run: UUID) -> None:
+    """The first attempt of charge has stumbled: what the next sweep takes up is its retry."""
+    from workflows.models import Step
+
+    wait_for(
+        "the back-off",
+        lambda: Step.objects.filter(run=run, name="charge", attempt_count=1, lease_token=None, error__isnull=False),
+        seconds=10,
+    )
+
+
+def poison(system: System, roll: random.Random) -> list[UUID]:
+    """A step that kills its process each time ends after its last attempt, and a neighbour does not suffer."""
+    from workflows.models import Step
+
+    point = "workflows.execute.before@left.forward"
+    run = people.start("faults-branches")
+    neighbour = people.start("faults-order")
+    made = 0
+    while made < 3:
+        system.arm(point, "kill")
+        system.await_hit(point)
+        system.forget_points()
+        made += 1
+    state = rest(run)
+    step = Step.objects.get(run=run, name="left")
+    if state != "compensated" or step.attempt_count != 3:
+        raise NeverHappened(f"the poisoned run is {state} after {step.attempt_count} attempts")
+    if rest(neighbour) != "completed":
+        raise NeverHappened("the neighbour did not complete")
+    return [run, neighbour]
+
+
+def all_cells() -> list[Cell]:
+    """Every cell, in the order of the matrix."""
+    from tests.faults.operations import OPERATIONS
+
+    moments = [
+        Cell(name=f"{moment.group}.{moment.name}.{strike}", play=_play(moment, strike), points=(moment.point,))
+        for moment in (*WORKER, *SAGA, *OUTBOX)
+        for strike in moment.strikes
+    ]
+    operations = [Cell(name=f"G9.{name}", play=play) for name, play in OPERATIONS.items()]
+    return [*moments, Cell(name="G2.poison.K", play=poison), *operations]

@@ -1,0 +1,48 @@
+"""Which cells a shorter round plays."""
+
+import random
+from collections.abc import Iterable
+
+# With every change: each kind of fault, each law of the engine (fence, count, lock, order of undo) at least once.
+CHOSEN = frozenset(
+    {
+        "G2.popped.2",
+        "G2.claiming.K",
+        "G2.claimed.K",
+        "G2.claimed.C",
+        "G2.in-body.K",
+        "G2.in-body.E",
+        "G2.intent-written.Z",
+        "G2.effect-done.K",
+        "G2.effect-done.P",
+        "G2.in-commit.L",
+        "G2.settled.K",
+        "G2.before-ack.T",
+        "G3.cancel-in-body.K",
+        "G3.cancel-settling.2",
+        "G3.join.2",
+        "G3.undo-in-body.K",
+        "G3.undo-settled.L",
+        "G3.deadline.C",
+        "G3.retry-due.K",
+        "G9.rolling.V",
+    }
+)
+
+
+def pairwise(names: Iterable[str], roll: random.Random) -> set[str]:
+    """Of cells `group.moment.fault`: a small choice in which each moment, and each fault of each group, occurs."""
+    open_pairs = {pair for name in names for pair in _pairs(name)}
+    rest = sorted(names)
+    roll.shuffle(rest)
+    chosen: set[str] = set()
+    while open_pairs:
+        best = max(rest, key=lambda name: len(_pairs(name) & open_pairs))
+        chosen.add(best)
+        open_pairs -= _pairs(best)
+    return chosen
+
+
+def _pairs(name: str) -> set[tuple[str, str]]:
+    group, moment, fault = name.split(".")
+    return {(group, f"at {moment}"), (group, f"by {fault}")}

@@ -1,0 +1,121 @@
+"""The workflows that the fault harness breaks. Every effect is a request to the fake provider."""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from typing import Any
+
+from pydantic import BaseModel
+
+from workflows.definitions import Retry, Workflow, parallel, step
+from workflows.errors import Fatal, Retryable
+
+PROVIDER_VARIABLE = "FAULTS_PROVIDER"
+TIMEOUT_SECONDS = 5.0
+
+
+class Order(BaseModel):
+    """fails: steps that fail for good; stumbles: steps whose first attempt fails; hold_seconds: how long charge takes."""
+
+    fails: list[str] = []
+    stumbles: list[str] = []
+    hold_seconds: float = 0.0
+
+
+class Intent(BaseModel):
+    what: str
+
+
+def effect(ctx: Any, kind: str = "forward") -> str:
+    """Ask the provider for this step's effect. Raises Retryable when it does not answer, Fatal when it refuses."""
+    body = json.dumps({"run": str(ctx.run_id), "step": ctx.step_name, "kind": kind}).encode()
+    headers = {"Idempotency-Key": ctx.idempotency_key, "Content-Type": "application/json"}
+    request = urllib.request.Request(os.environ[PROVIDER_VARIABLE], data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+            return str(json.loads(answer.read())["status"])
+    except urllib.error.HTTPError as error:
+        raise Fatal("The provider refuses.", code="refused") from error
+    except OSError as error:
+        raise Retryable("The provider does not answer.", code="silent") from error
+
+
+def _may_fail(ctx: Any) -> None:
+    if ctx.step_name in ctx.input.stumbles and ctx.attempt == 1:
+        raise Retryable("Not this time.", code="stumbled")
+    if ctx.step_name in ctx.input.fails:
+        raise Fatal("Never.", code="broken")
+
+
+def _hold(ctx: Any) -> None:
+    end = time.monotonic() + ctx.input.hold_seconds
+    while time.monotonic() < end:
+        ctx.check_cancelled()
+        time.sleep(0.02)
+
+
+@step(title="Reserving", timeout=60)
+def reserve(ctx: Any) -> str:
+    return effect(ctx)
+
+
+@step(title="Charging", timeout=60, items=Intent, item_key="what", retry=Retry(attempts=4))
+def charge(ctx: Any) -> Generator[Intent, None, str]:
+    yield Intent(what="a charge")
+    ctx.flush()
+    _hold(ctx)
+    _may_fail(ctx)
+    return effect(ctx)
+
+
+@step(title="Packing", timeout=60)
+def left(ctx: Any) -> str:
+    return effect(ctx)
+
+
+@step(title="Insuring", timeout=60)
+def right(ctx: Any) -> str:
+    return effect(ctx)
+
+
+@step(title="Sending", timeout=60)
+def ship(ctx: Any) -> str:
+    _may_fail(ctx)
+    return effect(ctx)
+
+
+def _undo(ctx: Any, output: Any) -> None:
+    effect(ctx, "undo")
+
+
+for undoable in (reserve, charge, left, right):
+    undoable.undo(_undo)
+
+ordering = Workflow(
+    "faults-order", version=1, input=Order, title="Order", steps=[reserve, charge, ship], on_failure="compensate"
+)
+branching = Workflow(
+    "faults-branches",
+    version=1,
+    input=Order,
+    title="Branches",
+    steps=[reserve, parallel(left, right), ship],
+    on_failure="compensate",
+)
+racing = Workflow(
+    "faults-deadline",
+    version=1,
+    input=Order,
+    title="Deadline",
+    steps=[reserve, charge],
+    on_failure="compensate",
+    deadline=3,
+)
+# A deploy that brings a new version: workers of the old release do not have it.
+if os.environ.get("FAULTS_RELEASE", "new") == "new":
+    released = Workflow(
+        "faults-order", version=2, input=Order, title="Order", steps=[reserve, charge, left, ship]
+    )

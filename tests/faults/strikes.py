@@ -1,0 +1,122 @@
+"""The faults: what happens to a process that waits at a failpoint. Letters as in the matrix of the design's evidence."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from tests.faults.system import Hit, NeverHappened, System, wait_for
+
+HOUR = 3_600
+# A process that was cut off finds nobody for a moment.
+AWAY_SECONDS = 0.3
+
+
+@dataclass
+class Scene:
+    """One cell at work: its system, its run, and what is to be undone after the run has come to rest."""
+
+    system: System
+    run: UUID
+    hit: Hit
+    roll: random.Random
+    afterwards: list[Callable[[], None]]
+
+    @property
+    def gate(self):  # type: ignore[no-untyped-def]
+        return self.system.gates[self.hit.owner]
+
+
+def kill(scene: Scene) -> None:
+    """SIGKILL"""
+    scene.system.signal(scene.hit.pid, signal.SIGKILL)
+
+
+def terminate(scene: Scene) -> None:
+    """SIGTERM, then SIGQUIT before it is done: the worker gives up in the middle of anything."""
+    main = scene.system.pid(scene.hit.owner)
+    scene.system.signal(main, signal.SIGTERM)
+    time.sleep(0.2)
+    scene.system.signal(main, signal.SIGQUIT)
+    time.sleep(0.1)
+    scene.hit.go_on()
+    threading.Timer(scene.system.lease_seconds, scene.system.signal, (main, signal.SIGKILL)).start()
+
+
+def freeze(scene: Scene) -> None:
+    """SIGSTOP until the run has come to rest without it, then SIGCONT: a zombie wakes up."""
+    scene.hit.go_on("stop")
+
+    def wake() -> None:
+        scene.system.signal(scene.hit.pid, signal.SIGCONT)
+        time.sleep(0.5)  # what it does now must change nothing
+
+    scene.afterwards.append(wake)
+
+
+def cut(scene: Scene) -> None:
+    """Its connections are reset, and for a moment there are no new ones."""
+    scene.gate.refuses = True
+    scene.gate.cut()
+    scene.hit.go_on()
+    time.sleep(AWAY_SECONDS)
+    scene.gate.refuses = False
+
+
+def lose_answer(scene: Scene) -> None:
+    """The next COMMIT is done, and its answer lost."""
+    scene.gate.lose_next_commit()
+    scene.hit.go_on()
+    if not scene.gate.lost.wait(5):
+        # Nothing was committed after this moment: then there was no answer to lose.
+        scene.gate.loses_commit = False
+
+
+def duplicate(scene: Scene) -> None:
+    """A second message for every step that is not done arrives meanwhile."""
+    from workflows.dispatch import Link, count_messages, send
+    from workflows.models import Step
+    from workflows.states import STEP_TERMINAL
+
+    # The first worker holds the run's lock at some moments: reading takes none.
+    for step in Step.objects.filter(run_id=scene.run).exclude(state__in=sorted(STEP_TERMINAL)):
+        send([Link(step_id=step.id, queue=step.queue, hard_limit_seconds=60, label=step.name)])
+    try:
+        wait_for("the doubled messages taken", lambda: not count_messages(["default"])["default"], seconds=3)
+    except NeverHappened:
+        pass  # the others wait for the run's lock: they go on when the first one does
+    time.sleep(0.2)
+    scene.hit.go_on()
+
+
+def part(scene: Scene) -> None:
+    """No byte to or from its database for longer than its lease, and no word that it is so."""
+    scene.gate.freeze()
+    scene.hit.go_on()
+    time.sleep(scene.system.lease_seconds * 1.3)
+    scene.gate.thaw()
+
+
+def shift_clock(scene: Scene) -> None:
+    """Its clock is an hour wrong from now on."""
+    scene.hit.go_on(f"clock:{scene.roll.choice([HOUR, -HOUR])}")
+
+    def replace() -> None:
+        scene.system.signal(scene.hit.pid, signal.SIGKILL)
+
+    scene.afterwards.append(replace)
+
+
+STRIKES: dict[str, Callable[[Scene], None]] = {
+    "K": kill,
+    "T": terminate,
+    "Z": freeze,
+    "E": cut,
+    "L": lose_answer,
+    "2": duplicate,
+    "P": part,
+    "C": shift_clock,
+}

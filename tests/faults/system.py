@@ -1,0 +1,212 @@
+"""A whole Longhaul of real processes, each behind a gate of its own where a fault may strike its database."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from config.ports import free_port
+from config.redis_server import running_redis
+from config.supervisor import Program, Supervisor
+from tests.faults.flows import PROVIDER_VARIABLE
+from tests.faults.gate import Gate
+from tests.postgres import running_postgres
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60.0
+POLL_SECONDS = 0.02
+CELERY = ("-m", "celery", "--quiet", "--app", "config.celery")
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+# Whose database a fault can take away.
+GATED = ("worker-a", "worker-b", "relay")
+
+
+class NeverHappened(Exception):
+    """What a cell waited for did not come. The message says what."""
+
+
+def wait_for(what: str, condition: Callable[[], object], *, seconds: float) -> None:
+    """Raises NeverHappened."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise NeverHappened(f"{what}: not within {seconds:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A process that came to an armed failpoint. `owner`: the program that it belongs to."""
+
+    pid: int
+    owner: str
+    path: Path
+
+    def go_on(self, action: str = "") -> None:
+        """End its wait; `action` is what it does then: nothing, `kill`, `stop`, `clock:3600` …"""
+        draft = self.path.with_name(f"{self.path.name}.draft")
+        draft.write_text(action)
+        draft.rename(self.path.with_name(f"{self.path.name}.go"))
+
+
+class System:
+    """The running processes, and what may be done to them."""
+
+    def __init__(self, supervisor: Supervisor, gates: dict[str, Gate], folder: Path, *, scale: float) -> None:
+        self.supervisor = supervisor
+        self.gates = gates
+        self.points = folder / "points"
+        self.scale = scale
+        self.lease_seconds = 30.0 * scale
+
+    def pid(self, program: str) -> int:
+        wait_for(f"{program} running", lambda: program in self.supervisor.pids(), seconds=START_SECONDS)
+        return self.supervisor.pids()[program]
+
+    def children(self, program: str) -> list[int]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(self.pid(program)).children(recursive=True)]
+        return []
+
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def arm(self, point: str, action: str = "wait") -> None:
+        """`point`: a failpoint's name, or `name@subject`. Whoever comes there first does `action`."""
+        draft = self.points / f"draft.{point}"
+        draft.write_text(action)
+        draft.rename(self.points / point)
+
+    def await_hit(self, point: str, *, seconds: float = 20.0) -> Hit:
+        found: list[Path] = []
+
+        def look() -> bool:
+            found[:] = [path for path in self.points.glob(f"{point}.hit-*") if path.suffix not in (".go", ".draft")]
+            return bool(found)
+
+        wait_for(f"somebody at {point}", look, seconds=seconds)
+        pid = int(found[0].name.rpartition("-")[2])
+        return Hit(pid=pid, owner=self.owner_of(pid), path=found[0])
+
+    def owner_of(self, pid: int) -> str:
+        for name in GATED:
+            if pid == self.supervisor.pids().get(name) or pid in self.children(name):
+                return name
+        raise NeverHappened(f"process {pid} belongs to nobody")
+
+    def clear(self) -> None:
+        """After a cell: whoever still waits or is stopped goes on, every gate is open, no fault is left."""
+        for path in list(self.points.iterdir()):
+            if ".hit-" not in path.name:
+                path.unlink(missing_ok=True)
+            elif path.suffix not in (".go", ".draft"):
+                Hit(pid=0, owner="", path=path).go_on()
+        for gate in self.gates.values():
+            gate.heal()
+        for name in GATED:
+            for pid in [self.pid(name), *self.children(name)]:
+                self.signal(pid, signal.SIGCONT)
+
+    def forget_points(self) -> None:
+        for path in list(self.points.iterdir()):
+            path.unlink(missing_ok=True)
+
+
+def _python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, *arguments)
+
+
+def _behind(gate: Gate, *argv: str, release: str = "new") -> tuple[str, ...]:
+    url = f"DATABASE_URL=postgres://postgres@127.0.0.1:{gate.port}/postgres?sslmode=disable"
+    return ("/usr/bin/env", url, f"FAULTS_RELEASE={release}", *argv)
+
+
+def worker_argv(name: str, gate: Gate, *, release: str = "new") -> tuple[str, ...]:
+    argv = _python(*CELERY, "worker", "--queues", "default", "--pool", "prefork", "--concurrency", "2")
+    return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET, release=release)
+
+
+def relay_argv(name: str, gate: Gate) -> tuple[str, ...]:
+    argv = _python(*CELERY, "worker", "--queues", "relay", "--pool", "threads", "--concurrency", "4")
+    return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET)
+
+
+BEAT = _python(*CELERY, "beat", "--scheduler", "config.beat.Beat")
+
+
+def _programs(gates: dict[str, Gate], *, web_port: int, provider_port: int) -> list[Program]:
+    web = ("-m", "uvicorn", "config.asgi:application", "--port", str(web_port), "--lifespan", "on", "--no-access-log")
+    return [
+        Program(name="provider", argv=_python("-m", "tests.faults.provider", str(provider_port))),
+        Program(name="web", argv=_python(*web)),
+        Program(name="worker-a", argv=worker_argv("worker-a", gates["worker-a"])),
+        Program(name="worker-b", argv=worker_argv("worker-b", gates["worker-b"])),
+        Program(name="relay", argv=relay_argv("relay", gates["relay"])),
+        Program(name="beat", argv=BEAT),
+    ]
+
+
+@contextlib.contextmanager
+def running_system(folder: Path, *, scale: float) -> Iterator[System]:
+    """Everything up, on a database and a Redis of its own; sets this process's Django up on them. `folder`: for logs."""
+    points = folder / "points"
+    points.mkdir(parents=True)
+    web_port, provider_port = free_port("127.0.0.1"), free_port("127.0.0.1")
+    with running_postgres() as database, running_redis(folder / "redis") as redis_url:
+        socket_path = Path(database.rpartition("host=")[2]) / ".s.PGSQL.5432"
+        environment = {
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "LONGHAUL_DATA_DIR": str(folder),
+            "LONGHAUL_TIME_SCALE": str(scale),
+            "DATABASE_URL": database,
+            # Shrunk as leases are: a process that freezes in a transaction holds a run for a second.
+            "DATABASE_SESSION_LIMITS": "-c idle_in_transaction_session_timeout={0} -c lock_timeout={0}".format(
+                int(10_000 * scale)
+            ),
+            "REDIS_URL": redis_url,
+            "BROKER_URL": redis_url,
+            "SECRET_KEY": "a-key-for-the-fault-harness-that-signs-nothing-of-value",
+            "LOG_LEVEL": "INFO",
+            "FAULTS_WEB": f"http://127.0.0.1:{web_port}",
+            PROVIDER_VARIABLE: f"http://127.0.0.1:{provider_port}/effects",
+        }
+        os.environ.update(environment)
+        _prepare()
+        gates = {name: Gate(socket_path) for name in GATED}
+        supervisor = Supervisor(
+            programs=_programs(gates, web_port=web_port, provider_port=provider_port),
+            environment={**os.environ, "LONGHAUL_FAILPOINTS_DIR": str(points)},
+            logs=folder / "logs",
+            folder=ROOT,
+            say=lambda sentence: None,
+        )
+        with supervisor:
+            system = System(supervisor, gates, folder, scale=scale)
+            _await(system)
+            yield system
+
+
+def _prepare() -> None:
+    import django
+
+    django.setup()
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
+
+    call_command("migrate", interactive=False, verbosity=0)
+    User.objects.create_superuser("olga", password="olga-password")
+
+
+def _await(system: System) -> None:
+    from tests.faults.people import is_up
+
+    wait_for("the web server", is_up, seconds=START_SECONDS)
+    for name in GATED[:2]:
+        wait_for(f"the children of {name}", lambda name=name: len(system.children(name)) >= 2, seconds=START_SECONDS)
