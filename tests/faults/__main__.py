@@ -83,7 +83,21 @@ def _passes(system: System, cell: Cell, *, seed: int) -> bool:
     print(f"{'red ' if found else 'ok  '}{cell.name:24} {time.monotonic() - since:5.1f} s", flush=True)
     for fault in found:
         print(f"    {fault}", flush=True)
+    if found:
+        _show_last_run()
     return not found
+
+
+def _show_last_run() -> None:
+    """The log of the newest run, for whoever looks into a red cell."""
+    from outbox.models import Entry
+    from workflows.models import Run
+
+    run = Run.objects.order_by("-created_at").first()
+    for entry in Entry.objects.filter(stream_id=run.id).order_by("seq") if run else []:
+        words = [entry.type, *(str(value) for value in entry.headers.values())]
+        error = (entry.payload.get("error") or {}).get("code", "")
+        print(f"      {entry.seq:3} {entry.created_at:%H:%M:%S.%f} {' '.join(words)} {error}", flush=True)
 
 
 def _keep(folder: Path) -> Path:

@@ -19,7 +19,8 @@ REST_SECONDS = 40.0
 class Moment:
     """Where a fault strikes: workflow and input of the run, the failpoint, the states in which it may end.
 
-    `meanwhile` is done while a process waits at the point, before the fault.
+    ready: waited for before the point is armed; None arms it before the run starts. `meanwhile` is done while a process
+    waits at the point, before the fault.
     """
 
     group: str
@@ -30,6 +31,7 @@ class Moment:
     input: tuple[tuple[str, Any], ...] = ()
     meanwhile: Callable[[System, UUID], None] = lambda system, run: None
     strikes: str = ""
+    ready: Callable[[UUID], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,23 @@ def _until_the_deadline(system: System, run: UUID) -> None:
     deadline = Run.objects.get(pk=run).deadline_at
     assert deadline is not None  # of this workflow
     time.sleep(max(0.0, deadline.timestamp() - time.time() - 0.02))
+
+
+def _await_back_off(run: UUID) -> None:
+    """The first attempt of charge has stumbled: what the next sweep takes up is its retry."""
+    from workflows.models import Step
+
+    stumbled = Step.objects.filter(
+        run=run, name="charge", attempt_count=1, lease_token=None, error__isnull=False
+    )
+    wait_for("the back-off", stumbled.exists, seconds=10)
+
+
+def _await_body(run: UUID) -> None:
+    """The web process has written what it writes: the next to append is a worker."""
+    from workflows.models import Step
+
+    wait_for("charge begun", Step.objects.filter(run=run, name="charge", attempt_count=1).exists, seconds=10)
 
 
 DONE = frozenset({"completed"})
@@ -152,17 +171,23 @@ SAGA = (
         point="workflows.sweep.taken",
         ends=DONE,
         input=(("stumbles", ["charge"]),),
+        ready=_await_back_off,
         strikes="KZL2C",
     ),
 )
 # The points of the outbox belong to its own groups; these few keep each of them struck at least once.
-OUTBOX = tuple(
-    Moment(group="G4", name=name, point=point, ends=DONE, strikes="KZ")
-    for name, point in (
-        ("written", "outbox.append.written"),
-        ("claimed", "outbox.relay.claimed"),
-        ("appended", "outbox.relay.appended"),
-    )
+OUTBOX = (
+    Moment(
+        group="G4",
+        name="written",
+        point="outbox.append.written",
+        ends=DONE,
+        input=(("hold_seconds", 0.5),),
+        ready=_await_body,
+        strikes="KZ",
+    ),
+    Moment(group="G4", name="claimed", point="outbox.relay.claimed", ends=DONE, strikes="KZ"),
+    Moment(group="G4", name="appended", point="outbox.relay.appended", ends=DONE, strikes="KZ"),
 )
 
 
@@ -176,11 +201,11 @@ def rest(run: UUID, *, seconds: float = REST_SECONDS) -> str:
 
 def _play(moment: Moment, strike: str) -> Callable[[System, random.Random], list[UUID]]:
     def play(system: System, roll: random.Random) -> list[UUID]:
-        if not moment.point.startswith("workflows.sweep"):
+        if moment.ready is None:
             system.arm(moment.point)
         run = people.start(moment.workflow, **dict(moment.input))
-        if moment.point.startswith("workflows.sweep"):
-            _await_back_off(run)
+        if moment.ready is not None:
+            moment.ready(run)
             system.arm(moment.point)
         scene = Scene(system=system, run=run, hit=system.await_hit(moment.point), roll=roll, afterwards=[])
         moment.meanwhile(system, run)
@@ -193,17 +218,6 @@ def _play(moment: Moment, strike: str) -> Callable[[System, random.Random], list
         return [run]
 
     return play
-
-
-def _await_back_off(run: UUID) -> None:
-    """The first attempt of charge has stumbled: what the next sweep takes up is its retry."""
-    from workflows.models import Step
-
-    wait_for(
-        "the back-off",
-        lambda: Step.objects.filter(run=run, name="charge", attempt_count=1, lease_token=None, error__isnull=False),
-        seconds=10,
-    )
 
 
 def poison(system: System, roll: random.Random) -> list[UUID]:

@@ -47,8 +47,15 @@ def terminate(scene: Scene) -> None:
 
 
 def freeze(scene: Scene) -> None:
-    """SIGSTOP until the run has come to rest without it, then SIGCONT: a zombie wakes up."""
+    """SIGSTOP until the run has come to rest without it, then SIGCONT: a zombie wakes up.
+
+    Of the one relay, which sweeps too, for longer than a lease only: nothing would come to rest.
+    """
     scene.hit.go_on("stop")
+    if scene.hit.owner == "relay":
+        time.sleep(scene.system.lease_seconds * 1.3)
+        scene.system.signal(scene.hit.pid, signal.SIGCONT)
+        return
 
     def wake() -> None:
         scene.system.signal(scene.hit.pid, signal.SIGCONT)
