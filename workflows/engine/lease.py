@@ -5,6 +5,7 @@ from uuid import UUID
 
 from workflows.engine.retry import RetryPolicy
 from workflows.states import AttemptKind
+from workflows.telemetry import Trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,3 +22,4 @@ class Lease:
     kind: AttemptKind
     number: int
     policy: RetryPolicy
+    trace: Trace  # of its run
