@@ -137,8 +137,8 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 
-# Spans of transitions go there (docs/telemetry.md); empty: nowhere, and OpenTelemetry is not even imported. The SDK
-# itself reads this and the other OTEL_… variables.
+# Spans of transitions go there (docs/telemetry.md); empty: nowhere. The SDK itself reads this and the other
+# OTEL_… variables.
 OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 
 LANGUAGE_CODE = "en"

@@ -1,6 +1,6 @@
 """The exporter of this process: made when its first span is, and made anew in a child after a fork.
 
-Without an endpoint nothing of OpenTelemetry is imported.
+Without an endpoint neither tracing nor an exporter is even imported.
 """
 
 import atexit
