@@ -19,6 +19,7 @@ def build() -> ProtocolTypeRouter:
     from config.logging import configure_logging
     from documents.body_limit import Application, BodyLimit
     from streaming.gateway import DRAIN, RunSocket, SendLimit
+    from workflows import telemetry
     from workflows.access import check_access, principal_of_scope
 
     configure_logging()
@@ -28,7 +29,7 @@ def build() -> ProtocolTypeRouter:
         {
             "http": SendLimit(BodyLimit(cast(Application, http))),
             "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(sockets)),
-            "lifespan": Lifespan(DRAIN.begin),
+            "lifespan": Lifespan(DRAIN.begin, flush=telemetry.flush),
         }
     )
 

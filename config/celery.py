@@ -16,6 +16,7 @@ from django.conf import settings
 
 from config.conf import conf
 from config.logging import configure_logging
+from workflows import telemetry
 
 app = Celery("longhaul", broker=settings.BROKER_URL)
 # The current app is a thread-local: without a default, a thread of the web server would publish to no broker.
@@ -94,6 +95,19 @@ def relay_from_the_start(**_: object) -> None:
     """Beat sends the first relay only after its interval: until then nobody would hear a commit's wake-up."""
     if "relay" in app.amqp.queues.consume_from:
         app.send_task("outbox.relay")
+
+
+@signals.worker_process_init.connect(weak=False)
+def prepare_spans(**_: object) -> None:
+    """In a child of the pool; a process of threads makes its exporter with its first span."""
+    telemetry.prepare()
+
+
+@signals.worker_process_shutdown.connect(weak=False)
+@signals.worker_shutdown.connect(weak=False)
+def send_last_spans(**_: object) -> None:
+    """A child ends without the interpreter's exit functions."""
+    telemetry.flush()
 
 
 @signals.setup_logging.connect(weak=False)

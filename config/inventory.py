@@ -27,6 +27,7 @@ PLAIN = (
     "REDIS_URL",
     "BROKER_URL",
     "LOG_LEVEL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "LONGHAUL_DATA_DIR",
 )
 

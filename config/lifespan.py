@@ -16,10 +16,14 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Lifespan:
-    """An ASGI application for the lifespan scope. `drain` is called once, in the event loop, at the first signal."""
+    """An ASGI application for the lifespan scope.
 
-    def __init__(self, drain: Callable[[], None]) -> None:
+    drain: called once, in the event loop, at the first signal. flush: at the end, in a thread; it may block a little.
+    """
+
+    def __init__(self, drain: Callable[[], None], *, flush: Callable[[], None]) -> None:
         self._drain = drain
+        self._flush = flush
 
     async def __call__(
         self,
@@ -33,6 +37,9 @@ class Lifespan:
                 self._listen(asyncio.get_running_loop())
                 await send({"type": "lifespan.startup.complete"})
             else:
+                await asyncio.to_thread(
+                    self._flush
+                )  # the server ends itself by the signal: no exit function runs
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

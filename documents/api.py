@@ -23,7 +23,7 @@ from documents.flows import document_analysis, write_report
 from documents.report import ReportFiles
 from documents.storage import FileDamaged, load_file
 from documents.uploads import clean_title, discard, receive
-from workflows import selectors
+from workflows import selectors, telemetry
 from workflows.api.authentication import authenticate, challenge
 from workflows.api.problems import plain_problem, problem
 from workflows.api.requests import read_key
@@ -64,6 +64,7 @@ class StartAnalysis(APIView):
                 owner=cast(User, request.user),
                 title=title or None,
                 request=read_key(request, scope="analysis", body={"sha256": document.sha256, "title": title}),
+                called_from=telemetry.incoming(request.headers),
             )
             if run.input != document.model_dump(mode="json"):
                 discard(document)  # the same request came before, and its run has its own copy

@@ -138,4 +138,5 @@ def lease_of(step: Step, *, token: UUID | None = None) -> Lease:
         kind=AttemptKind.FORWARD,
         number=step.attempt_count,
         policy=policy_of(step.run, step, AttemptKind.FORWARD),
+        trace=step.run.trace,
     )

@@ -25,7 +25,7 @@ ROOMS = {
     ],
     "workflows": [
         {"apps", "conf", "errors", "states", "holder", "dispatch"},
-        {"storage"},
+        {"storage", "telemetry"},
         {"definitions"},
         {"engine"},
         {"events", "models"},

@@ -15,7 +15,7 @@ from outbox.clock import CLOCK
 from outbox.connections import give_back
 from outbox.failpoints import failpoint
 from streaming.llm import get_model
-from workflows import holder
+from workflows import holder, telemetry
 from workflows.conf import conf
 from workflows.engine.lease import Lease
 from workflows.engine.outcomes import Failed, Fenced, Stopped
@@ -76,9 +76,10 @@ def run_step(self: Any, step_id: str) -> None:
         return
     give_back()  # a body may take hours: no connection waits, and dies, beside it
     with heartbeat.hold(lease, since=since) as signals:
-        outcome = executor.run(
-            lease, records=LeasedRecords(lease, clock=CLOCK), signals=signals, model=get_model
-        )
+        with telemetry.working(lease.trace, step_id=lease.step_id, kind=lease.kind, number=lease.number):
+            outcome = executor.run(
+                lease, records=LeasedRecords(lease, clock=CLOCK), signals=signals, model=get_model
+            )
         try:
             if isinstance(outcome, Fenced):
                 raise LeaseLost

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from outbox.clock import CLOCK
-from workflows import selectors, services
+from workflows import selectors, services, telemetry
 from workflows.api.requests import (
     Body,
     CancelBody,
@@ -52,6 +52,7 @@ class StartRun(APIView):
             on_conflict=body.on_conflict,
             not_before=body.begins,
             request=key,
+            called_from=telemetry.incoming(request.headers),
         )
         return accepted(request, run.pk, located=True, replayed=replayed)
 
@@ -114,6 +115,7 @@ class RunRerun(Verb):
             input=body.input,
             reason=body.reason,
             request=key,
+            called_from=telemetry.incoming(request.headers),
         )
 
 

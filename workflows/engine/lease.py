@@ -5,6 +5,7 @@ from uuid import UUID
 
 from workflows.engine.retry import RetryPolicy
 from workflows.states import AttemptKind
+from workflows.telemetry import Trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Lease:
     kind: AttemptKind
     number: int
     policy: RetryPolicy
+    trace: Trace  # of its run
 
     def __str__(self) -> str:
         """What the attempt is at: `charge.forward`, `charge.undo`."""

@@ -6,7 +6,8 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from workflows.models.machine import FSMField, StateMachine, transition
+from workflows import telemetry
+from workflows.models.machine import FSMField, Move, StateMachine, transition
 from workflows.models.step import Step
 from workflows.states import AttemptKind, AttemptState
 
@@ -45,6 +46,27 @@ class Attempt(StateMachine):
     def duration_seconds(self) -> float:
         """How long it took; 0 while it runs."""
         return 0.0 if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+    def created(self) -> Move:
+        return Move(None, self.state, at=self.started_at)
+
+    def told(self, move: Move) -> telemetry.Transition:
+        """Its step is at hand: it was made, or found, through it."""
+        return telemetry.Transition(
+            machine="attempt",
+            run_id=self.step.run_id,
+            step=self.step.name,
+            step_id=self.step_id,
+            attempt=self.number,
+            kind=self.kind,
+            source=move.source,
+            target=move.target,
+            act=move.act,
+            at=move.at,
+            since=None if move.source is None else self.started_at,
+            error_code=self.error["code"] if self.error else None,
+            trace=self.step.read_trace,
+        )
 
     @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.COMPLETED)
     def complete(self, usage: dict[str, int], *, now: datetime) -> None:

@@ -1,11 +1,13 @@
 """Locks, fences and recurring questions, each in one place."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import models
 
+from workflows import telemetry
 from workflows.errors import LeaseLost
 from workflows.states import StepState
 
@@ -54,32 +56,41 @@ class StepQuerySet(models.QuerySet["Step"]):
         """A run that begins later: its first step rings, still pending."""
         self.filter(run_id=run_id, position=0, parent__isnull=True).update(due_at=due_at)
 
-    # The parts of a fan-out move together in one statement, guarded by their states as the machine declares them.
+    def bulk_create(self, objs: "Iterable[Step]", *args: Any, **options: Any) -> "list[Step]":
+        """As ever; steps that come with moves behind them (taken over from another run) are told."""
+        created = super().bulk_create(objs, *args, **options)
+        for step in created:
+            step.tell_moves()
+        return created
 
-    def open_parts(self, parent_id: UUID, *, due_at: datetime, now: datetime) -> int:
+    # The parts of a fan-out move together in one statement, guarded by their states as the machine declares them, and
+    # told in one line.
+
+    def open_parts(self, fan_out: "Step", *, due_at: datetime, now: datetime) -> int:
         """All pending parts become acquirable. Returns how many."""
-        pending = self.filter(parent_id=parent_id, state=StepState.PENDING)
-        return pending.update(state=StepState.READY, due_at=due_at, ready_at=now, dispatch_count=0)
+        pending = self.filter(parent=fan_out, state=StepState.PENDING)
+        return pending._move(fan_out, StepState.READY, due_at=due_at, ready_at=now, dispatch_count=0)
 
-    def put_back_parts(self, parent_id: UUID) -> int:
+    def put_back_parts(self, fan_out: "Step") -> int:
         """All parts that no worker holds wait for another round of their run. Returns how many."""
-        unheld = self.filter(parent_id=parent_id, state__in=[StepState.READY, StepState.RETRYING])
-        return unheld.update(state=StepState.PENDING, due_at=None, ready_at=None, dispatch_count=0)
+        unheld = self.filter(parent=fan_out, state__in=[StepState.READY, StepState.RETRYING])
+        return unheld._move(fan_out, StepState.PENDING, due_at=None, ready_at=None, dispatch_count=0)
 
-    def cancel_parts(self, parent_id: UUID, *, now: datetime) -> int:
+    def cancel_parts(self, fan_out: "Step", *, now: datetime) -> int:
         """All pending parts are cancelled. Returns how many."""
-        pending = self.filter(parent_id=parent_id, state=StepState.PENDING)
-        return pending.update(state=StepState.CANCELLED, finished_at=now)
+        pending = self.filter(parent=fan_out, state=StepState.PENDING)
+        return pending._move(fan_out, StepState.CANCELLED, finished_at=now)
 
-    def reset_parts(self, parent_id: UUID, *, attempts: int, completed_too: bool) -> int:
+    def reset_parts(self, fan_out: "Step", *, attempts: int, completed_too: bool) -> int:
         """All parts that ended without success, or all, are to be done (again); see `Step.reset`. Returns how many."""
         states = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED]
         if completed_too:
-            done = self.filter(parent_id=parent_id, state=StepState.COMPLETED)
+            done = self.filter(parent=fan_out, state=StepState.COMPLETED)
             done.update(outcome_unknown=True)
             states.append(StepState.COMPLETED)
-        return self.filter(parent_id=parent_id, state__in=states).update(
-            state=StepState.PENDING,
+        return self.filter(parent=fan_out, state__in=states)._move(
+            fan_out,
+            StepState.PENDING,
             max_attempts=models.F("attempt_count") + attempts,
             started_at=None,
             finished_at=None,
@@ -88,20 +99,20 @@ class StepQuerySet(models.QuerySet["Step"]):
             progress=None,
         )
 
-    def skip_parts(self, parent_id: UUID, *, now: datetime) -> int:
+    def skip_parts(self, fan_out: "Step", *, now: datetime) -> int:
         """All parts that are not done are skipped with their fan-out. Returns how many."""
         left = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED]
-        return self.filter(parent_id=parent_id, state__in=left).update(
-            state=StepState.SKIPPED, finished_at=now, error=None
-        )
+        skipped = self.filter(parent=fan_out, state__in=left)
+        return skipped._move(fan_out, StepState.SKIPPED, finished_at=now, error=None)
 
-    def compensate_parts(self, parent_id: UUID, *, attempts: int, due_at: datetime, now: datetime) -> int:
+    def compensate_parts(self, fan_out: "Step", *, attempts: int, due_at: datetime, now: datetime) -> int:
         """All parts that may have had their effect, or whose undo failed, are opened for it. Returns how many."""
         ended = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED]
         effect = models.Q(state=StepState.COMPLETED) | models.Q(state__in=ended, outcome_unknown=True)
         wanted = effect | models.Q(state=StepState.COMPENSATION_FAILED)
-        return self.filter(wanted, parent_id=parent_id, has_undo=True).update(
-            state=StepState.COMPENSATING,
+        return self.filter(wanted, parent=fan_out, has_undo=True)._move(
+            fan_out,
+            StepState.COMPENSATING,
             max_undo_attempts=models.F("undo_count") + attempts,
             due_at=due_at,
             ready_at=now,
@@ -112,6 +123,22 @@ class StepQuerySet(models.QuerySet["Step"]):
             state_info=None,
             progress=None,
         )
+
+    def _move(self, fan_out: "Step", target: StepState, **values: Any) -> int:
+        """Write `target` and `values` to these parts of `fan_out`. Returns to how many."""
+        count = self.update(state=target, **values)
+        if count:
+            telemetry.announce(
+                telemetry.Transition(
+                    machine="parts",
+                    run_id=fan_out.run_id,
+                    step=fan_out.name,
+                    target=target,
+                    parts=count,
+                    trace=fan_out.read_trace,
+                )
+            )
+        return count
 
     def fence(self, step_id: UUID, token: UUID, **values: Any) -> None:
         """Write `values` as the bearer of `token`; the UPDATE also locks the row to the commit.

@@ -1,14 +1,17 @@
 """One execution of a definition."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
-from workflows.models.machine import FSMField, StateMachine, transition
+from workflows import telemetry
+from workflows.models.machine import FSMField, Move, StateMachine, transition
 from workflows.models.querysets import RunManager
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState
 
@@ -40,6 +43,8 @@ class Run(StateMachine):
     undoes_when_cancelled = models.BooleanField(
         default=False
     )  # while cancelling: what follows when all is quiet
+    # {"traceparent", "tracestate", "caller"}: telemetry.Trace, from its start; null: started before there were any.
+    trace_context = models.JSONField(null=True, blank=True, editable=False)
     erase_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
@@ -83,6 +88,33 @@ class Run(StateMachine):
     @property
     def is_terminal(self) -> bool:
         return self.state in RUN_TERMINAL
+
+    @property
+    def trace(self) -> telemetry.Trace:
+        return telemetry.of_run(self.id, self.trace_context)
+
+    def created(self) -> Move:
+        return Move(None, self.state, at=self.created_at)
+
+    def told(self, move: Move) -> telemetry.Transition:
+        since = self.created_at if move.source == RunState.PENDING else None
+        if move.target in RUN_TERMINAL:
+            since = self.started_at or self.created_at
+        failed = move.target in (RunState.FAILED, RunState.COMPENSATION_FAILED)
+        trace = self.trace
+        return telemetry.Transition(
+            machine="run",
+            run_id=self.id,
+            source=move.source,
+            target=move.target,
+            act=move.act,
+            at=move.at,
+            since=since,
+            workflow=self.workflow,
+            error_code=self.error["code"] if failed and self.error else None,
+            trace_id=trace.trace_id,
+            trace=lambda: trace,
+        )
 
     @property
     def is_stopping(self) -> bool:
@@ -158,3 +190,13 @@ class Run(StateMachine):
     @transition(field=state, source=RunState.COMPENSATING, target=RunState.COMPENSATION_FAILED)
     def fail_compensation(self, error: dict[str, Any], *, now: datetime) -> None:
         self.finished_at, self.error = now, error
+
+
+def trace_of(run_id: UUID) -> telemetry.Trace:
+    """The trace context of a run, read once a process: it never changes."""
+    return telemetry.of_run(run_id, _stored_context(run_id))
+
+
+@lru_cache(maxsize=4096)
+def _stored_context(run_id: UUID) -> dict[str, str] | None:
+    return Run.objects.filter(pk=run_id).values_list("trace_context", flat=True).first()

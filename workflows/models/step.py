@@ -7,15 +7,18 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
+from workflows import telemetry
 from workflows.models.leased import Leased
-from workflows.models.machine import FSMField, StateMachine, transition
+from workflows.models.machine import FSMField, Move, StateMachine, transition
 from workflows.models.querysets import StepManager
-from workflows.models.run import Run
+from workflows.models.run import Run, trace_of
 from workflows.states import STEP_TERMINAL, StepKind, StepState
 
 WORKING = [StepState.RUNNING, StepState.COMPENSATING]
 # Open, and waiting for a worker, a time or a signal: nobody holds a lease.
 UNHELD = [StepState.READY, StepState.RETRYING, StepState.WAITING]
+FAULTY = (StepState.RETRYING, StepState.FAILED, StepState.COMPENSATION_FAILED)
+UNDOING = (StepState.COMPENSATING, StepState.COMPENSATED, StepState.COMPENSATION_FAILED)
 RESTING = sorted({StepState.PENDING, *STEP_TERMINAL})
 
 
@@ -123,6 +126,30 @@ class Step(Leased, StateMachine):
     def handler_name(self) -> str:
         """The name of its declaration: parts are numbered, their handler is not."""
         return self.name.partition("[")[0]
+
+    def read_trace(self) -> telemetry.Trace:
+        return trace_of(self.run_id)
+
+    def told(self, move: Move) -> telemetry.Transition:
+        since = None
+        if move.source == StepState.READY and move.target == StepState.RUNNING:
+            since = self.ready_at
+        elif move.source in (StepState.RUNNING, StepState.WAITING):
+            since = self.started_at
+        made = self.undo_count if move.target in UNDOING else self.attempt_count
+        return telemetry.Transition(
+            machine="step",
+            run_id=self.run_id,
+            step=self.name,
+            source=move.source,
+            target=move.target,
+            act=move.act,
+            at=move.at,
+            since=since,
+            attempt=made or None,
+            error_code=self.error["code"] if move.target in FAULTY and self.error else None,
+            trace=self.read_trace,
+        )
 
     @transition(field=state, source=[StepState.PENDING, StepState.RETRYING], target=StepState.READY)
     def open(self, *, due_at: datetime, now: datetime) -> None:

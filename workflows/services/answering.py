@@ -93,7 +93,7 @@ def skip(
         chosen.skip(_output(run, chosen, output), now=now)
         chosen.save()
         if chosen.kind == StepKind.FAN_OUT:
-            Step.objects.skip_parts(chosen.id, now=now)
+            Step.objects.skip_parts(chosen, now=now)
         elif chosen.parent_id is not None:
             _reopen_parent(steps, chosen, now=now)
         skipped = events.message(events.StepSkipped(by=by.get_username(), reason=reason), step=step)

@@ -35,7 +35,7 @@ def expand(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) -> tup
     if len(items) > limit:
         return [], _refuse(run, step, len(items), limit, now=now)
     _make_parts(run, step, planned, items, now=now)
-    Step.objects.open_parts(step.id, due_at=first_alarm(run, now), now=now)
+    Step.objects.open_parts(step, due_at=first_alarm(run, now), now=now)
     opened = list(step.parts.filter(state=StepState.READY).defer("output", "item").order_by("index"))
     started = events.message(events.StepStarted(title=step.title), step=step.name)
     expanded = events.message(events.StepExpanded(parts=len(items)), step=step.name)
@@ -119,7 +119,7 @@ def fold(step: Step, *, now: datetime, cancelling: bool) -> list[Message]:
 
     A part that failed makes it fail; otherwise it is put back, or cancelled with the run.
     """
-    Step.objects.put_back_parts(step.id)
+    Step.objects.put_back_parts(step)
     if step.parts.filter(lease_token__isnull=False).exists():
         return []
     failed = step.parts.filter(state=StepState.FAILED).defer("output", "item").order_by("index").first()
@@ -130,7 +130,7 @@ def fold(step: Step, *, now: datetime, cancelling: bool) -> list[Message]:
         error = events.PublicError.of(ErrorInfo(**failed.error))
         return [events.message(events.StepFailed(error=error), step=step.name)]
     if cancelling:
-        Step.objects.cancel_parts(step.id, now=now)
+        Step.objects.cancel_parts(step, now=now)
         step.cancel(now=now)
         step.save()
         return [events.message(events.StepCancelled(reason="The run was cancelled."), step=step.name)]

@@ -1,4 +1,4 @@
-"""Announce what a transaction did: outbox entries in its commit, a log line for each after it."""
+"""Announce what a transaction did: outbox entries in its commit, and after it a log line for what is no transition."""
 
 import logging
 from collections.abc import Sequence
@@ -11,6 +11,9 @@ from outbox.append import Message, append
 from workflows import events
 
 logger = logging.getLogger("workflows.events")
+
+# Events of transitions: the machine itself logs each transition, announced or not.
+TOLD_BY_MACHINES = ("run.", "step.", "attempt.", "compensation.")
 
 
 def record(run_id: UUID, messages: Sequence[Message], *, now: datetime) -> int:
@@ -25,13 +28,5 @@ def record(run_id: UUID, messages: Sequence[Message], *, now: datetime) -> int:
 def _log(run_id: UUID, messages: Sequence[Message], first: int) -> None:
     """Ids and codes only: prompts, items and outputs stay out of logs."""
     for seq, message in enumerate(messages, start=first):
-        error = message.payload.get("error")
-        logger.info(
-            message.type,
-            extra={
-                "run": str(run_id),
-                "seq": seq,
-                **message.headers,
-                **({"error_code": error["code"]} if isinstance(error, dict) else {}),
-            },
-        )
+        if not message.type.startswith(TOLD_BY_MACHINES):
+            logger.info(message.type, extra={"run": str(run_id), "seq": seq, **message.headers})

@@ -112,6 +112,7 @@ def _begin(run: Run, step: Step, kind: AttemptKind, *, holder: str, now: datetim
         kind=kind,
         number=number,
         policy=policy_of(run, step, kind),
+        trace=run.trace,
     )
 
 

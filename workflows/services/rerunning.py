@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from outbox.clock import CLOCK, Clock
+from workflows import telemetry
 from workflows.definitions import registry
 from workflows.engine import plan as plans
 from workflows.models import Run, Step
@@ -27,13 +28,15 @@ def rerun(
     input: Mapping[str, Any] | None = None,
     reason: str = "",
     request: Request | None = None,
+    called_from: telemetry.Trace | None = None,
     clock: Clock = CLOCK,
 ) -> Run:
     """Start a new run of the same workflow and version for the same owner, with `parent` set. Returns the new run.
 
     from_step: what the parent has of the steps before it is copied, not done again (nor undone: that stays the
-    parent's). input: another input than the parent's. Raises InvalidTransition while the parent is at work or when a
-    step before `from_step` is not done there, InvalidInput, UnknownWorkflow, KeyReused, StoredValueLost.
+    parent's). input: another input than the parent's. called_from: as of `start`. Raises InvalidTransition while the
+    parent is at work or when a step before `from_step` is not done there, InvalidInput, UnknownWorkflow, KeyReused,
+    StoredValueLost.
     """
     refuse_long_reason(reason)
     answered = find_answer(request, now=clock.now())
@@ -52,6 +55,7 @@ def rerun(
         parent=parent,
         reused=reused,
         request=request,
+        called_from=called_from,
         clock=clock,
     )
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from outbox.append import open_stream
 from outbox.clock import CLOCK, Clock
-from workflows import events
+from workflows import events, telemetry
 from workflows.conf import conf
 from workflows.definitions import Workflow
 from workflows.engine import plan as plans
@@ -43,6 +43,7 @@ def start(
     parent: Run | None = None,
     reused: Reused | None = None,
     request: Request | None = None,
+    called_from: telemetry.Trace | None = None,
     clock: Clock = CLOCK,
 ) -> Run:
     """Create a run of `workflow` and send its first steps. Returns the run, pending.
@@ -50,7 +51,8 @@ def start(
     unique_key: at most one live run of this owner and workflow has it; `on_conflict` says what happens to a second:
     "reject" raises UniqueKeyConflict, "return" gives the live one, "cancel_existing" cancels that and starts.
     not_before: when the first steps open. request: the caller's idempotency key; the same request again returns the
-    same run. parent, reused: of a rerun. Raises InvalidInput when `input` does not fit the workflow's model or a key
+    same run. parent, reused: of a rerun. called_from: the trace that the run belongs to, `telemetry.incoming(headers)`;
+    None: one of its own. Raises InvalidInput when `input` does not fit the workflow's model or a key
     is too long, KeyReused.
     """
     value = validate_input(workflow, input)
@@ -67,6 +69,7 @@ def start(
     )
     if reused is not None:
         draft.id = reused.run_id
+    draft.trace_context = telemetry.begin(draft.id, called_from).to_json()
     plan = plans.freeze(workflow)
     for again in (False, True):
         try:

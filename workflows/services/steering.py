@@ -143,7 +143,7 @@ def _reset(step: Step, plan: Plan, *, completed_too: bool) -> Message | None:
     step.reset(attempts=attempts)
     step.save()
     if step.kind == StepKind.FAN_OUT:
-        Step.objects.reset_parts(step.id, attempts=attempts, completed_too=completed_too)
+        Step.objects.reset_parts(step, attempts=attempts, completed_too=completed_too)
     return events.message(events.StepReset(), step=step.name) if had_begun else None
 
 

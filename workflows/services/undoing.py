@@ -85,8 +85,8 @@ def _open(run: Run, chosen: Sequence[Step], *, now: datetime) -> None:
         step.compensate(attempts=attempts, due_at=None if fans else due_at, now=now)
         step.save()
         if fans:
-            Step.objects.compensate_parts(step.id, attempts=attempts, due_at=due_at, now=now)
-            Step.objects.cancel_parts(step.id, now=now)
+            Step.objects.compensate_parts(step, attempts=attempts, due_at=due_at, now=now)
+            Step.objects.cancel_parts(step, now=now)
             opened += step.parts.filter(state=StepState.COMPENSATING).defer("output", "item")
         else:
             opened.append(step)

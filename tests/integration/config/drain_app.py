@@ -5,7 +5,7 @@ import asyncio
 from config.lifespan import Lifespan
 
 drained = asyncio.Event()
-lifespan = Lifespan(drained.set)
+lifespan = Lifespan(drained.set, flush=lambda: None)
 
 
 async def application(scope, receive, send):

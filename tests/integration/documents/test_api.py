@@ -57,6 +57,13 @@ def test_a_title_can_be_given(api):
     assert answer.json()["title"] == "Our lease"
 
 
+def test_the_run_joins_the_trace_of_the_request(api):
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    api.post(URL, {"file": upload(builders.pdf())}, headers=headers)
+    assert Run.objects.get().trace.trace_id == trace_id
+
+
 def test_basic_authentication_is_enough(owner):
     answer = Client().post(URL, {"file": upload(builders.pdf())}, **basic("anna", "anna-password"))
     assert answer.status_code == 202

@@ -1,13 +1,16 @@
 """The engine's tests drive runs in this process: a step at a time, on the test's clock."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
 from celery import current_app
 from django.db.models import Q
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from outbox.models import Entry
 from tests import flows
@@ -21,6 +24,8 @@ from workflows.services import leases, settling
 from workflows.services.records import LeasedRecords
 from workflows.services.sweep import sweep
 from workflows.states import StepState
+from workflows.telemetry import process
+from workflows.telemetry.spans import Spans
 
 ROLL = 0.5
 
@@ -106,3 +111,30 @@ def empty_queues() -> None:
         for queue in ("default", "llm"):
             connection.default_channel.queue_declare(queue)
             connection.default_channel.queue_purge(queue)
+
+
+@pytest.fixture
+def lines(caplog) -> Iterator[Any]:
+    """The fields of all lines of transitions so far, in order."""
+    caplog.set_level(logging.INFO, logger="workflows.transitions")
+    plain = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+
+    def read() -> list[dict[str, Any]]:
+        records = [record for record in caplog.records if record.name == "workflows.transitions"]
+        return [
+            {
+                "message": record.getMessage(),
+                **{key: value for key, value in vars(record).items() if key not in plain},
+            }
+            for record in records
+        ]
+
+    return read
+
+
+@pytest.fixture
+def exporter() -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    process.use(Spans(SimpleSpanProcessor(exporter)))
+    yield exporter
+    process.use(None)

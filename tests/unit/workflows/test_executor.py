@@ -17,6 +17,7 @@ from workflows.errors import Fatal, LeaseLost, RetryAfter
 from workflows.execution import executor
 from workflows.execution.signals import Signals
 from workflows.states import AttemptKind
+from workflows.telemetry import Trace
 
 
 class Nothing(BaseModel): ...
@@ -57,6 +58,7 @@ def run() -> Any:
             kind=kind,
             number=number,
             policy=RetryPolicy(max_attempts=3, base=1, cap=10),
+            trace=Trace(trace_id="1" * 32, span_id="1" * 16),
         )
         return executor.run(
             lease,

@@ -7,6 +7,7 @@ from workflows.engine.retry import RetryPolicy
 from workflows.errors import LeaseLost, RunCancelled
 from workflows.execution.heartbeat import Heartbeat, Pace
 from workflows.states import AttemptKind
+from workflows.telemetry import Trace
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def lease() -> Lease:
         kind=AttemptKind.FORWARD,
         number=1,
         policy=RetryPolicy(max_attempts=1, base=1, cap=1),
+        trace=Trace(trace_id="1" * 32, span_id="1" * 16),
     )
 
 
