@@ -1,6 +1,12 @@
 """Database connections of threads that live as long as their process."""
 
-from django.db import connections
+from typing import Final
+
+from django.db import InterfaceError, InternalError, OperationalError, connections
+
+# The database's trouble or the connection's, not that of what was written: trying again may help. Internal errors too:
+# a session that was ended because its process had slept inside a transaction says so with one.
+PASSING: Final = (OperationalError, InterfaceError, InternalError)
 
 
 def drop_broken() -> None:

@@ -1,6 +1,6 @@
 """`make faults`: real processes, one fault a cell, the invariants after each. The last line is the sum.
 
-    make faults ARGS="--seed 7 --cells G2.* --quick --list"
+make faults ARGS="--seed 7 --cells G2.* --quick --list"
 """
 
 import argparse
@@ -44,7 +44,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make faults", description="Break real processes and look what holds.")
+    parser = argparse.ArgumentParser(
+        prog="make faults", description="Break real processes and look what holds."
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="of every random choice")
     parser.add_argument("--cells", default="*", help="a pattern of names, such as 'G2.*.K'")
     parser.add_argument("--quick", action="store_true", help="each moment and each fault at least once")

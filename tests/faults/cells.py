@@ -247,7 +247,9 @@ def all_cells() -> list[Cell]:
     from tests.faults.operations import OPERATIONS
 
     moments = [
-        Cell(name=f"{moment.group}.{moment.name}.{strike}", play=_play(moment, strike), points=(moment.point,))
+        Cell(
+            name=f"{moment.group}.{moment.name}.{strike}", play=_play(moment, strike), points=(moment.point,)
+        )
         for moment in (*WORKER, *SAGA, *OUTBOX)
         for strike in moment.strikes
     ]

@@ -6,6 +6,7 @@ Every check yields sentences; none means that all is well. The numbers are those
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from uuid import UUID
 
 from outbox import wire
@@ -96,7 +97,7 @@ def _one_at_a_time(steps: list[Step]) -> Iterator[str]:
     for step in steps:
         for kind in AttemptKind:
             attempts = list(step.attempts.filter(kind=kind).order_by("number"))
-            for former, later in zip(attempts, attempts[1:], strict=False):
+            for former, later in pairwise(attempts):
                 if former.finished_at is None or later.started_at < former.finished_at:
                     yield f"I6: attempts {former.number} and {later.number} of {step.name} overlap"
             if any(attempt.state == AttemptState.RUNNING for attempt in attempts):
@@ -116,7 +117,10 @@ def _in_order(run: Run, steps: list[Step], log: list[Entry]) -> Iterator[str]:
             began, done = at.get(("step.started", name)), at.get(("step.completed", names[before]))
             if began and (done is None or done > began):
                 yield f"I7: {name} began before {names[before]} was done"
-            undone, undo = at.get(("compensation.completed", name)), at.get(("compensation.started", names[before]))
+            undone, undo = (
+                at.get(("compensation.completed", name)),
+                at.get(("compensation.started", names[before])),
+            )
             if undo and ("compensation.started", name) in at and (undone is None or undone > undo):
                 yield f"I7: the undo of {names[before]} began before that of {name} was done"
 
@@ -157,7 +161,12 @@ def _ledger(run: Run, steps: list[Step]) -> Iterator[str]:
         yield "I11: one key with two bodies"
     for step in steps:
         forward, undone = had[step.name, "forward"], had[step.name, "undo"]
-        if step.state in DONE and not step.outcome_unknown and step.state == StepState.COMPLETED and not forward:
+        if (
+            step.state in DONE
+            and not step.outcome_unknown
+            and step.state == StepState.COMPLETED
+            and not forward
+        ):
             yield f"I11: {step.name} completed without its effect"
         if run.state == "compensated" and step.has_undo and forward and not undone:
             yield f"I11: the effect of {step.name} was not undone"
@@ -172,7 +181,7 @@ def _published(run: Run, log: list[Entry]) -> Iterator[str]:
     while True:
         rows = client().xrange(key)
         seqs = [int(identifier.partition(b"-")[0]) for identifier, _ in rows]
-        if seqs and seqs[-1] == log[-1].seq or time.monotonic() >= deadline:
+        if seqs[-1:] == [log[-1].seq] or time.monotonic() >= deadline:
             break
         time.sleep(0.02)
     if seqs != list(range(log[-1].seq - len(seqs) + 1, log[-1].seq + 1)) or not seqs:

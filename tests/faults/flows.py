@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class Order(BaseModel):
-    """fails: steps that fail for good; stumbles: steps whose first attempt fails; hold_seconds: how long charge takes."""
+    """fails: steps that fail for good; stumbles: those whose first attempt fails; hold_seconds: how long charge takes."""
 
     fails: list[str] = []
     stumbles: list[str] = []
@@ -95,7 +95,12 @@ for undoable in (reserve, charge, left, right):
     undoable.undo(_undo)
 
 ordering = Workflow(
-    "faults-order", version=1, input=Order, title="Order", steps=[reserve, charge, ship], on_failure="compensate"
+    "faults-order",
+    version=1,
+    input=Order,
+    title="Order",
+    steps=[reserve, charge, ship],
+    on_failure="compensate",
 )
 branching = Workflow(
     "faults-branches",

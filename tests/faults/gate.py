@@ -14,7 +14,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Gate:
-    """A TCP port in front of PostgreSQL's socket. Its loop has a thread of its own; every method may be called anywhere."""
+    """A TCP port in front of PostgreSQL's socket. Its loop has a thread of its own; any thread may call any method."""
 
     def __init__(self, target: Path) -> None:
         self._target = target

@@ -31,7 +31,7 @@ def _finish(runs: list[UUID]) -> list[UUID]:
     return runs
 
 
-def _restart(system: System, name: str, number: signal.Signals) -> None:
+def restart(system: System, name: str, number: signal.Signals) -> None:
     """Its process ends by `number`, or is killed after two seconds; the supervisor starts it anew."""
     pid = system.pid(name)
     system.signal(pid, number)
@@ -46,7 +46,7 @@ def _rolling(number: signal.Signals) -> Play:
         runs = _runs(hold_seconds=0.5)
         for name in ("worker-a", "worker-b"):
             time.sleep(roll.uniform(0.1, 0.5))
-            _restart(system, name, number)
+            restart(system, name, number)
             runs += _runs(2)
         return _finish(runs)
 
@@ -58,7 +58,7 @@ def _rolling_while_one_is_frozen(system: System, roll: random.Random) -> list[UU
     frozen = [system.pid("worker-a"), *system.children("worker-a")]
     for pid in frozen:
         system.signal(pid, signal.SIGSTOP)
-    _restart(system, "worker-b", signal.SIGTERM)
+    restart(system, "worker-b", signal.SIGTERM)
     time.sleep(system.lease_seconds * 1.3)
     for pid in frozen:
         system.signal(pid, signal.SIGCONT)
@@ -69,7 +69,9 @@ def _two_releases(system: System, roll: random.Random) -> list[UUID]:
     """Workers of the old release get steps of the new one: they give them back unharmed, no attempt is spent."""
     from workflows.models import Step
 
-    with _beside(system, Program(name="old", argv=worker_argv("old", system.gates["worker-b"], release="old"))):
+    with _beside(
+        system, Program(name="old", argv=worker_argv("old", system.gates["worker-b"], release="old"))
+    ):
         time.sleep(2.5)  # until it takes messages
         runs = [people.start("faults-order", version=2) for _ in range(RUNS)]
         _finish(runs)

@@ -1,5 +1,6 @@
-"""The faults: what happens to a process that waits at a failpoint. Letters as in the matrix of the design's evidence."""
+"""The faults: what happens to a process that waits at a failpoint. Each has a letter."""
 
+import contextlib
 import random
 import signal
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from tests.faults.gate import Gate
 from tests.faults.system import Hit, NeverHappened, System, wait_for
 
 HOUR = 3_600
@@ -26,7 +28,7 @@ class Scene:
     afterwards: list[Callable[[], None]]
 
     @property
-    def gate(self):  # type: ignore[no-untyped-def]
+    def gate(self) -> Gate:
         return self.system.gates[self.hit.owner]
 
 
@@ -91,10 +93,10 @@ def duplicate(scene: Scene) -> None:
     # The first worker holds the run's lock at some moments: reading takes none.
     for step in Step.objects.filter(run_id=scene.run).exclude(state__in=sorted(STEP_TERMINAL)):
         send([Link(step_id=step.id, queue=step.queue, hard_limit_seconds=60, label=step.name)])
-    try:
+    with contextlib.suppress(
+        NeverHappened
+    ):  # they may wait for the run's lock, and go on when the first one does
         wait_for("the doubled messages taken", lambda: not count_messages(["default"])["default"], seconds=3)
-    except NeverHappened:
-        pass  # the others wait for the run's lock: they go on when the first one does
     time.sleep(0.2)
     scene.hit.go_on()
 

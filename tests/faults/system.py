@@ -88,7 +88,9 @@ class System:
         found: list[Path] = []
 
         def look() -> bool:
-            found[:] = [path for path in self.points.glob(f"{point}.hit-*") if path.suffix not in (".go", ".draft")]
+            found[:] = [
+                path for path in self.points.glob(f"{point}.hit-*") if path.suffix not in (".go", ".draft")
+            ]
             return bool(found)
 
         wait_for(f"somebody at {point}", look, seconds=seconds)
@@ -142,7 +144,16 @@ BEAT = _python(*CELERY, "beat", "--scheduler", "config.beat.Beat")
 
 
 def _programs(gates: dict[str, Gate], *, web_port: int, provider_port: int) -> list[Program]:
-    web = ("-m", "uvicorn", "config.asgi:application", "--port", str(web_port), "--lifespan", "on", "--no-access-log")
+    web = (
+        "-m",
+        "uvicorn",
+        "config.asgi:application",
+        "--port",
+        str(web_port),
+        "--lifespan",
+        "on",
+        "--no-access-log",
+    )
     return [
         Program(name="provider", argv=_python("-m", "tests.faults.provider", str(provider_port))),
         Program(name="web", argv=_python(*web)),
@@ -155,7 +166,7 @@ def _programs(gates: dict[str, Gate], *, web_port: int, provider_port: int) -> l
 
 @contextlib.contextmanager
 def running_system(folder: Path, *, scale: float) -> Iterator[System]:
-    """Everything up, on a database and a Redis of its own; sets this process's Django up on them. `folder`: for logs."""
+    """Everything up, on a database and a Redis of its own, and this process's Django on them. `folder`: for logs."""
     points = folder / "points"
     points.mkdir(parents=True)
     web_port, provider_port = free_port("127.0.0.1"), free_port("127.0.0.1")
@@ -209,4 +220,8 @@ def _await(system: System) -> None:
 
     wait_for("the web server", is_up, seconds=START_SECONDS)
     for name in GATED[:2]:
-        wait_for(f"the children of {name}", lambda name=name: len(system.children(name)) >= 2, seconds=START_SECONDS)
+        wait_for(
+            f"the children of {name}",
+            lambda name=name: len(system.children(name)) >= 2,
+            seconds=START_SECONDS,
+        )

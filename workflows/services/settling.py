@@ -5,11 +5,11 @@ import time
 from datetime import datetime
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from outbox.append import Message
 from outbox.clock import Clock
-from outbox.connections import drop_broken
+from outbox.connections import PASSING, drop_broken
 from outbox.failpoints import failpoint
 from workflows import events
 from workflows.engine.lease import Lease
@@ -48,7 +48,7 @@ def settle_for_certain(
         drop_broken()
         try:
             return outcome, settle(lease, outcome, clock=clock, roll=roll)
-        except (OperationalError, InterfaceError) as error:
+        except PASSING as error:
             if not left:
                 raise
             logger.warning("not settled yet", extra={"run": str(lease.run_id), "error": type(error).__name__})

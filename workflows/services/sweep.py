@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from outbox.clock import Clock
-from outbox.connections import drop_broken
+from outbox.connections import PASSING, drop_broken
 from outbox.failpoints import failpoint
 from workflows.conf import conf
 from workflows.dispatch import Link, send
@@ -47,7 +47,7 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
             chains = _take_up(step_id, run_id, queues, clock=clock, roll=roll())
             failpoint("workflows.sweep.taken")
             sender.send(step_id, chains)
-        except (OperationalError, InterfaceError) as error:
+        except PASSING as error:
             # The database's trouble, not the step's: its alarm still rings, and the next sweep is a second away.
             logger.warning("step not swept yet", extra={"run": str(run_id), "error": type(error).__name__})
             drop_broken()

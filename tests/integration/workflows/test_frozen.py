@@ -1,10 +1,16 @@
 """A process that stops dead inside a transaction holds one run for some seconds, and no other."""
 
+import time
+
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
+from outbox import failpoints
 from tests.factories import make_run
+from tests.flows import ordering
+from workflows.engine.outcomes import Succeeded
 from workflows.models import Run, Step
+from workflows.services import settling, start
 from workflows.states import StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,3 +66,19 @@ def test_nobody_waits_for_ever_for_a_lock(owner, frozen):
             Run.objects.locked(run.pk)
     finally:
         connections.close_all()
+
+
+def test_a_worker_that_slept_inside_its_commit_does_not_lose_its_work(
+    owner, clock, engine, frozen, monkeypatch
+):
+    """The server has ended its session, which psycopg tells as an internal error."""
+    naps = iter([0.3])
+    monkeypatch.setattr(failpoints, "is_on", True)
+    monkeypatch.setitem(failpoints.active, "workflows.settle.written", lambda hit: time.sleep(next(naps, 0)))
+    monkeypatch.setattr(settling, "SETTLE_PAUSE_SECONDS", 0)
+    run = start(ordering, input={}, owner=owner, clock=clock)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    with connection.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = '50ms'")
+    settling.settle_for_certain(lease, Succeeded(output={"text": "done"}), clock=clock, roll=0.5)
+    assert run.steps.get(name="reserve").state == StepState.COMPLETED
