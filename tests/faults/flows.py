@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class Order(BaseModel):
-    """fails: steps that fail for good; stumbles: those whose first attempt fails; hold_seconds: how long charge takes."""
+    """fails: steps that fail for good; stumbles: those that fail once; hold_seconds: how long charge takes."""
 
     fails: list[str] = []
     stumbles: list[str] = []

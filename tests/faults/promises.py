@@ -23,9 +23,11 @@ QUEUE = "default"
 def main(*, rolling: bool, seed: int, kills: int) -> int:
     """Exit status: 0 when every promise was kept."""
     roll = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="longhaul-faults-", ignore_cleanup_errors=True) as name:
-        with running_system(Path(name), scale=1.0) as system:
-            return _roll_on(system, roll) if rolling else _measure(system, roll, kills)
+    with (
+        tempfile.TemporaryDirectory(prefix="longhaul-faults-", ignore_cleanup_errors=True) as name,
+        running_system(Path(name), scale=1.0) as system,
+    ):
+        return _roll_on(system, roll) if rolling else _measure(system, roll, kills)
 
 
 def _measure(system: System, roll: random.Random, kills: int) -> int:
