@@ -8,7 +8,8 @@ leave a test that proves nothing.
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -46,13 +47,17 @@ def _wait(path: str) -> None:
         time.sleep(0.01)
 
 
+def _refuse_unknown(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"no failpoint {name!r}; there are {', '.join(sorted(NAMES))}")
+
+
 def parse(text: str) -> dict[str, Callable[[], None]]:
     """`name=action,name=action` → what to do at each. Raises ValueError for a name or action nobody knows."""
     chosen: dict[str, Callable[[], None]] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, _, action = part.partition("=")
-        if name not in NAMES:
-            raise ValueError(f"no failpoint {name!r}; there are {', '.join(sorted(NAMES))}")
+        _refuse_unknown(name)
         verb, _, argument = action.partition(":")
         match verb:
             case "kill":
@@ -73,3 +78,18 @@ def failpoint(name: str) -> None:
     """Do here what the process was told to do at `name`; usually nothing."""
     if active and name in active:
         active[name]()
+
+
+@contextmanager
+def acting(name: str, act: Callable[[], None]) -> Iterator[None]:
+    """For tests in this process: do `act` at `name` until the block ends. Raises ValueError for an unknown name."""
+    _refuse_unknown(name)
+    before = active.get(name)
+    active[name] = act
+    try:
+        yield
+    finally:
+        if before is None:
+            active.pop(name, None)
+        else:
+            active[name] = before

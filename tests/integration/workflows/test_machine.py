@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from outbox.models import Entry
-from tests.conftest import FakeClock
 from tests.flows import Order
 from tests.integration.workflows.oracle import TERMINAL_RUN, Node, Oracle
 from workflows.conf import conf
@@ -32,6 +31,7 @@ from workflows.models import Attempt, Run, Step
 from workflows.services import cancel, compensate, leases, retry, settling, start
 from workflows.services.sweep import sweep
 from workflows.states import AttemptState
+from workflows.testing import FakeClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
