@@ -41,7 +41,7 @@ SETTLING: dict[Moment, str] = {
 
 
 class Died(BaseException):
-    """The process that worked on a step is gone, its lease still held. Not an Exception: no handler takes it for its own."""
+    """The process that worked on a step is gone, its lease still held. No Exception, so that no handler takes it."""
 
 
 def die(lease: Lease) -> NoReturn:

@@ -11,7 +11,7 @@ from workflows.dispatch import silence
 
 @contextmanager
 def isolated(clock: Clock) -> Iterator[None]:
-    """Until the block ends, nothing is sent anywhere and the engine's own clock is `clock`, also for views and commands.
+    """Until the block ends, nothing is sent anywhere, and the engine's clock is `clock`, in views and commands too.
 
     For tests without pytest, around the use of a Harness; the fixture does it by itself.
     """
