@@ -32,7 +32,7 @@ def difference(names: Sequence[str], expected: Expected) -> str | None:
     place, wanted = reached
     lines = [f"{number:5} {name}" for number, name in enumerate(names, 1)]
     lines.append("      (end of the log)")
-    lines[place] = f" ---> {lines[place].strip()}     expected here: {_say(expected[wanted:])}"
+    lines[place] = f" ---> {lines[place].strip()}     expected here: {_say(expected, wanted)}"
     return "\n".join(lines)
 
 
@@ -61,10 +61,7 @@ def _steps(names: Sequence[str], expected: Expected, place: int, wanted: int) ->
     return [(place + 1, wanted + 1)] if fits else []
 
 
-def _say(rest: Expected) -> str:
-    if not rest:
-        return "the end"
-    first, after = rest[0], rest[1:]
-    if isinstance(first, EllipsisType):
-        return f"{_say(after)}, here or later"
-    return first
+def _say(expected: Expected, wanted: int) -> str:
+    wish = expected[wanted] if wanted < len(expected) else "the end"
+    after_gap = wanted > 0 and isinstance(expected[wanted - 1], EllipsisType)
+    return f"{wish}, here or later" if after_gap else str(wish)
