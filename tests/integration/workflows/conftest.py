@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from celery import current_app
 
 from outbox.models import Entry
 from tests import flows
@@ -30,12 +29,3 @@ def log() -> Callable[[Run], list[str]]:
         return list(Entry.objects.filter(stream_id=run.id).order_by("seq").values_list("type", flat=True))
 
     return read
-
-
-@pytest.fixture(autouse=True)
-def empty_queues() -> None:
-    """What earlier tests sent to the broker of this process is nobody's: a sweep would take it for a backlog."""
-    with current_app.connection_or_acquire() as connection:
-        for queue in ("default", "llm"):
-            connection.default_channel.queue_declare(queue)
-            connection.default_channel.queue_purge(queue)
