@@ -11,7 +11,8 @@ Names that are not registered are refused, so that a renamed point cannot leave 
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -150,3 +151,20 @@ def _act(name: str, subject: str) -> None:
         except OSError:  # not armed, or another process was first
             continue
         action(hit.read_text())(hit)
+
+
+@contextmanager
+def acting(name: str, act: Callable[[], None]) -> Iterator[None]:
+    """For tests in this process: do `act` at `name` until the block ends. Raises ValueError for an unknown name."""
+    global is_on
+    require_known(name)
+    before, was_on = active.get(name), is_on
+    active[name], is_on = lambda hit: act(), True
+    try:
+        yield
+    finally:
+        is_on = was_on
+        if before is None:
+            active.pop(name, None)
+        else:
+            active[name] = before

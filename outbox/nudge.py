@@ -6,6 +6,8 @@ Not a Celery message: publishing one to a frozen Redis was measured to block for
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 
@@ -25,10 +27,22 @@ class Breaker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open_until = 0.0
+        self._holds = 0
 
     def allows(self) -> bool:
         with self._lock:
-            return time.monotonic() >= self._open_until
+            return not self._holds and time.monotonic() >= self._open_until
+
+    @contextmanager
+    def held_open(self) -> Iterator[None]:
+        """For tests without Redis: until the block ends it is not tried."""
+        with self._lock:
+            self._holds += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holds -= 1
 
     def trip(self) -> None:
         with self._lock:

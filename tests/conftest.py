@@ -1,7 +1,6 @@
 """Fixtures for all rooms: a clock to turn, factories for state, a private Redis."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +12,9 @@ from django.contrib.auth.models import User
 from config.redis_server import running_redis
 from outbox.nudge import breaker
 from tests.settings import REDIS_PORT, release_redis_port
+from workflows.testing import FakeClock
+
+pytest_plugins = ["workflows.testing.plugin"]
 
 # A busy machine is slow, which is no fault of a rule; and a suite that draws other examples each time fails at random.
 hypothesis.settings.register_profile(
@@ -33,19 +35,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LADDER.index(folder if folder in LADDER else "")
 
     items.sort(key=rung)
-
-
-class FakeClock:
-    """Stands still until it is turned."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 11, 22, 9, 31, 4, 512000, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def turn(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
 
 
 @pytest.fixture

@@ -1,34 +1,9 @@
-"""Doubles for what a test must steer: a model that says what it is told, records without a database."""
+"""Doubles for what a test must steer: records without a database."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from streaming.llm import Chunk, Finish, Prompt, Usage
 from workflows.engine.items import Change, CommittedItem, NewItem
-
-
-class ScriptedModel:
-    """Streams the given pieces; an exception among them is raised in its place. Keeps the prompts it was asked."""
-
-    name = "scripted"
-
-    def __init__(self, pieces: Iterable[str | Exception], *, finish: str | None = "stop") -> None:
-        self.pieces = list(pieces)
-        self.finish = finish
-        self.prompts: list[Prompt] = []
-        self.closed = False
-
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
-        self.prompts.append(prompt)
-        try:
-            for piece in self.pieces:
-                if isinstance(piece, Exception):
-                    raise piece
-                yield Chunk(piece)
-            if self.finish is not None:
-                yield Finish(self.finish, Usage(tokens_in=10, tokens_out=20))  # type: ignore[arg-type]
-        finally:
-            self.closed = True
 
 
 class FakeRecords:

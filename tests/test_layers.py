@@ -32,7 +32,7 @@ ROOMS = {
         {"execution", "services"},
         {"rights"},
         {"selectors"},
-        {"access", "tasks"},
+        {"access", "tasks", "testing"},
         {"api", "admin", "pages"},
         {"management"},
     ],
@@ -80,6 +80,11 @@ def test_imports_between_rooms_run_downhill(package: str) -> None:
             there = rest.partition(".")[0]
             if top == package and there in level and there != here:
                 assert level[there] < level[here], f"{path} reaches up or sideways to {name}"
+
+
+def test_nothing_that_runs_in_production_imports_what_is_for_tests() -> None:
+    for path in (path for package in RANK for path in sources(package) if "testing" not in path.parts):
+        assert not any(name.startswith("workflows.testing") for name in imported(path)), path
 
 
 def test_apps_have_empty_init_files_since_django_imports_them_before_models_are_ready() -> None:

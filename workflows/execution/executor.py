@@ -27,10 +27,18 @@ logger = logging.getLogger(__name__)
 flusher = Flusher()
 
 
-def run(lease: Lease, *, records: Records, signals: Signals, model: Callable[[], Model]) -> Outcome:
+def run(
+    lease: Lease,
+    *,
+    records: Records,
+    signals: Signals,
+    model: Callable[[], Model],
+    item_by_item: bool = False,
+) -> Outcome:
     """Work on the attempt of `lease` and say what it came to; raises nothing a handler raised.
 
     signals: the heartbeat's, when the lease is gone or the run is being cancelled. model: what `ctx.generate` asks.
+    item_by_item: commit each item as it is yielded; then nothing is written by another thread.
     """
     workflow = registry.find(lease.workflow, version=lease.version)
     step = workflow.step(lease.handler)
@@ -38,7 +46,7 @@ def run(lease: Lease, *, records: Records, signals: Signals, model: Callable[[],
     buffer = ItemBuffer(
         records.commit_items,
         interval_seconds=limits.flush_interval_seconds,
-        max_items=limits.flush_max_items,
+        max_items=1 if item_by_item else limits.flush_max_items,
         flusher=flusher,
     )
     ctx: StepContext | None = None

@@ -1,7 +1,7 @@
 """The four steps on the real engine and the real sample, with the offline model at full speed."""
 
 import json
-from typing import Any
+from typing import get_args
 
 import pytest
 from django.core.files.base import ContentFile
@@ -13,52 +13,31 @@ from documents.report import ReportFiles
 from documents.samples.build import SAMPLE
 from documents.storage import load_file
 from documents.uploads import DocumentInput, receive
-from outbox.models import Entry
 from streaming.llm import ModelUnavailable, get_model
-from tests.fakes import ScriptedModel
 from tests.integration.documents import builders
-from tests.integration.workflows.conftest import Engine
-from workflows import services
-from workflows.engine.outcomes import Outcome
-from workflows.execution import executor
-from workflows.execution.signals import Signals
 from workflows.models import Run
-from workflows.services.records import LeasedRecords
 from workflows.states import AttemptKind, RunState
+from workflows.testing.faults import FaultKind
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LETTER = b"The lease ends on 31 December 2029. The Tenant shall pay a rent of EUR 900.00 per month."
 
 
-class DocumentEngine(Engine):
-    """A worker that has a model to ask."""
-
-    model: Any = staticmethod(get_model)
-
-    def execute(self, lease: Any) -> Outcome:
-        records = LeasedRecords(lease, clock=self.clock)
-        return executor.run(lease, records=records, signals=Signals(), model=self.model)
-
-
-@pytest.fixture
-def engine(clock, configure) -> DocumentEngine:
+@pytest.fixture(autouse=True)
+def offline(longhaul, configure) -> None:
+    """Where a test scripts nothing, the offline model answers, at full speed."""
     configure(offline_chunk_delay_seconds=0)
-    return DocumentEngine(clock)
+    longhaul.model.otherwise = get_model()
 
 
 @pytest.fixture
-def begin(owner, clock):
+def begin(owner, longhaul):
     def begin(content: bytes = LETTER, *, name: str = "lease.txt") -> Run:
         document = receive(ContentFile(content, name=name))
-        return services.start(document_analysis, input=document, owner=owner, clock=clock)
+        return longhaul.start(document_analysis, input=document, owner=owner)
 
     return begin
-
-
-def messages(run: Run) -> list[str]:
-    entries = Entry.objects.filter(stream_id=run.id, type="message").order_by("seq")
-    return [entry.payload["text"] for entry in entries]
 
 
 def report_of(run: Run) -> ReportFiles:
@@ -66,11 +45,10 @@ def report_of(run: Run) -> ReportFiles:
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_the_sample_becomes_a_report(begin, engine):
+def test_the_sample_becomes_a_report(begin, longhaul):
     run = begin(SAMPLE.read_bytes(), name="lease-agreement.pdf")
-    engine.drive(run)
+    run = longhaul.finish(run)
 
-    run = Run.objects.get()
     assert (run.state, run.title) == (RunState.COMPLETED, "Analysis of lease-agreement.pdf")
     findings = [Finding.model_validate(item.data) for item in run.items.order_by("index")]
     assert len(findings) >= 80
@@ -83,18 +61,18 @@ def test_the_sample_becomes_a_report(begin, engine):
     assert "page 5 read by OCR" in html
 
 
-def test_the_reading_is_told_page_by_page(begin, engine):
+def test_the_reading_is_told_page_by_page(begin, longhaul):
     run = begin(
         builders.pdf(*[[f"Page {number} of a long agreement."] for number in range(3)]), name="three.pdf"
     )
-    engine.drive(run)
-    assert messages(run)[:3] == ["Reading three.pdf", "Reading page 2 of 3", "Reading page 3 of 3"]
+    longhaul.finish(run)
+    assert longhaul.messages(run)[:3] == ["Reading three.pdf", "Reading page 2 of 3", "Reading page 3 of 3"]
     assert run.steps.get(name="extract_text").progress == {"done": 3, "total": 3, "unit": "pages"}
 
 
-def test_the_bulk_is_in_the_storage_and_not_in_the_rows(begin, engine):
+def test_the_bulk_is_in_the_storage_and_not_in_the_rows(begin, longhaul):
     run = begin()
-    engine.drive(run)
+    longhaul.finish(run)
     output = run.steps.get(name="extract_text").output
     assert "EUR 900.00" not in json.dumps(output)
     with default_storage.open(output["file"]["name"]) as file:
@@ -113,76 +91,93 @@ def test_the_bulk_is_in_the_storage_and_not_in_the_rows(begin, engine):
     ids=["white-space", "blank-page", "half-picture"],
 )
 def test_what_only_the_worker_can_see_fails_the_run_with_a_sentence_and_no_retry(
-    begin, engine, content, code, words
+    begin, longhaul, content, code, words
 ):
     run = begin(content)
-    engine.drive(run)
-    run = Run.objects.get()
+    run = longhaul.finish(run)
     step = run.steps.get(name="extract_text")
     assert (run.state, step.attempt_count, step.error["code"]) == (RunState.FAILED, 1, code)
     assert words in step.error["detail"]
 
 
-def test_a_scan_without_tesseract_fails_with_the_way_out(begin, engine, configure):
+def test_a_scan_without_tesseract_fails_with_the_way_out(begin, longhaul, configure):
     configure(tesseract_command="/nowhere/tesseract")
     run = begin(builders.scan_pdf(), name="scan.pdf")
-    engine.drive(run)
+    longhaul.finish(run)
     step = run.steps.get(name="extract_text")
     assert "apt-get install tesseract-ocr" in step.error["detail"]
-    assert any("tesseract is not installed" in message for message in messages(run))
+    assert any("tesseract is not installed" in message for message in longhaul.messages(run))
 
 
-def test_the_sample_without_tesseract_completes_and_says_what_is_missing(begin, engine, configure):
+def test_the_sample_without_tesseract_completes_and_says_what_is_missing(begin, longhaul, configure):
     configure(tesseract_command="/nowhere/tesseract")
     run = begin(SAMPLE.read_bytes(), name="lease-agreement.pdf")
-    engine.drive(run)
-    assert Run.objects.get().state == RunState.COMPLETED
+    run = longhaul.finish(run)
+    assert run.state == RunState.COMPLETED
     warning = "Page 5 is a scan and could not be read: tesseract is not installed"
-    assert any(message.startswith(warning) for message in messages(run))
+    assert any(message.startswith(warning) for message in longhaul.messages(run))
     assert warning in load_file(report_of(run).html).decode()
     reasons = run.steps.get(name="analyse").output["risk"]["reasons"]
     assert "1 page could not be read" in [reason["title"] for reason in reasons]
 
 
-def test_an_upload_that_is_gone_or_changed_fails_with_a_sentence(begin, engine):
+def test_an_upload_that_is_gone_or_changed_fails_with_a_sentence(begin, longhaul):
     run = begin()
     default_storage.delete(DocumentInput.model_validate(run.input).storage_name)
-    engine.drive(run)
+    longhaul.finish(run)
     error = run.steps.get(name="extract_text").error
     assert error["code"] == "file-missing"
     assert error["detail"] == "A file of this run is no longer in the storage. Hand in the document again."
 
 
-def test_an_interrupted_generation_goes_on_where_it_was_cut(begin, engine):
-    line = json.dumps(
-        {"kind": "term", "title": "Notice", "value": "30 days", "page": 1, "quote": "rent", "confidence": 0.9}
+def test_an_interrupted_generation_goes_on_where_it_was_cut(begin, longhaul):
+    term = {"kind": "term", "value": "30 days", "page": 1, "quote": "rent", "confidence": 0.9}
+    longhaul.model.script({**term, "title": "Notice"}, ModelUnavailable("The model does not answer."))
+    longhaul.model.script({**term, "title": "Duration"}, chunk_chars=7)
+    run = longhaul.finish(begin())
+
+    assert run.state == RunState.COMPLETED
+    assert longhaul.attempts(run, "extract_findings") == ["failed", "completed"]
+    assert [item["title"] for item in longhaul.items(run)] == ["Notice", "Duration"]
+    again = longhaul.model.prompts[1]
+    assert again.done[0]["title"] == "Notice"
+    assert "[page 1]" in again.text
+    assert '"currency"' in again.system
+
+
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+def test_whatever_happens_to_its_workers_the_analysis_ends_the_same(begin, longhaul, kind):
+    expected = longhaul.finish(begin())
+    for step in ("extract_text", "extract_findings", "analyse", "write_report"):
+        longhaul.fault(step, kind)
+    run = longhaul.finish(begin())
+
+    longhaul.check(run)
+    assert run.state == RunState.COMPLETED
+    assert longhaul.items(run) == longhaul.items(expected)
+    for file in (report_of(run).html, report_of(run).pdf):
+        assert load_file(file), "the report that counts is there, whatever another attempt wrote"
+
+
+def test_a_cancelled_analysis_stops_in_the_middle_of_its_findings(begin, longhaul):
+    run = begin()
+    longhaul.during("extract_findings", lambda: longhaul.cancel(run), after_items=1)
+    run = longhaul.finish(run)
+    longhaul.check(run)
+    assert (run.state, len(longhaul.items(run))) == (RunState.CANCELLED, 1)
+    longhaul.assert_events(
+        run, [..., "item.committed", "operator.action", "run.cancelling", ..., "run.cancelled"]
     )
+
+
+def test_undoing_removes_the_text_and_the_report_and_can_be_done_twice(begin, longhaul, operator, stored):
     run = begin()
-    engine.work(run.steps.get(name="extract_text"))
-    broken = ScriptedModel([line + "\n", ModelUnavailable("The model does not answer.")])
-    engine.model = lambda: broken
-    engine.work(run.steps.get(name="extract_findings"))
-    whole = ScriptedModel([line.replace("Notice", "Duration") + "\n"])
-    engine.model = lambda: whole
-    engine.sweep(after_seconds=120)
-    engine.drive(run)
-
-    assert Run.objects.get().state == RunState.COMPLETED
-    assert [item.data["title"] for item in run.items.order_by("index")] == ["Notice", "Duration"]
-    assert whole.prompts[0].done[0]["title"] == "Notice"
-    assert "[page 1]" in whole.prompts[0].text
-    assert '"currency"' in whole.prompts[0].system
-
-
-def test_undoing_removes_the_text_and_the_report_and_can_be_done_twice(begin, engine, operator, stored):
-    run = begin()
-    engine.drive(run)
+    longhaul.finish(run)
     assert len(stored()) == 4
     text = run.steps.get(name="extract_text").output
-    services.compensate(run.id, by=operator, reason="asked to forget it", clock=engine.clock)
-    engine.drive(run)
+    longhaul.compensate(run, by=operator)
+    run = longhaul.finish(run)
 
-    run = Run.objects.get()
     assert run.state == RunState.COMPENSATED
     assert stored() == [run.input["storage_name"]]
     again = document_analysis.step("extract_text")
@@ -192,29 +187,24 @@ def test_undoing_removes_the_text_and_the_report_and_can_be_done_twice(begin, en
     again.undo_handler(ctx, None)
 
 
-def test_an_undo_that_knows_nothing_of_the_outcome_empties_the_folder(begin, engine, stored):
-    run = begin()
-    lease = engine.acquire(run.steps.get(name="extract_text"))
-    engine.execute(lease)  # and the worker dies before it can settle
+def test_an_undo_that_knows_nothing_of_the_outcome_empties_the_folder(begin, longhaul, operator, stored):
+    longhaul.fault("extract_text", "die_after_body", times=3)
+    run = longhaul.finish(begin())
+    assert (run.state, longhaul.attempts(run, "extract_text")) == (RunState.FAILED, ["lost"] * 3)
     assert any(name.startswith(f"runs/{run.id}/extract_text/") for name in stored())
-    undo = document_analysis.step("extract_text").undo_handler
-    assert undo is not None
-    undo(type("Ctx", (), {"run_id": run.id, "step_name": "extract_text"})(), None)
+    run = longhaul.finish(longhaul.compensate(run, by=operator))
+    assert run.state == RunState.COMPENSATED
     assert stored() == [run.input["storage_name"]]
 
 
-def test_a_late_attempt_overwrites_nothing_of_the_one_that_counts(begin, engine):
+def test_a_late_attempt_overwrites_nothing_of_the_one_that_counts(begin, longhaul):
     run = begin()
-    step = run.steps.get(name="extract_text")
-    late = engine.acquire(step)
-    engine.clock.turn(60)
-    engine.sweep()
-    engine.clock.turn(60)
-    engine.sweep()
-    engine.drive(run)
-    engine.execute(late)
-    assert Run.objects.get().state == RunState.COMPLETED
-    output = Run.objects.get().steps.get(name="extract_text").output
+    late = longhaul.acquire(run.steps.get(name="extract_text"))
+    longhaul.lose(late)
+    run = longhaul.finish(run)
+    longhaul.execute(late)
+    assert run.state == RunState.COMPLETED
+    output = run.steps.get(name="extract_text").output
     assert output["file"]["name"].endswith("/2.json")
     assert default_storage.exists(output["file"]["name"])
 

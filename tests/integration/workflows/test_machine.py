@@ -5,7 +5,6 @@ each act the rows are compared with `oracle.Oracle`, and the log with the invari
 """
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,19 +18,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from outbox.models import Entry
-from tests.conftest import FakeClock
 from tests.flows import Order
-from tests.integration.workflows.oracle import TERMINAL_RUN, Node, Oracle
+from tests.integration.workflows.oracle import Node, Oracle
 from workflows.conf import conf
 from workflows.definitions import Retry, Workflow, parallel, registry, step
 from workflows.engine.lease import Lease
 from workflows.engine.outcomes import ErrorInfo, Failed, Stopped, Succeeded
 from workflows.errors import InvalidTransition, LeaseLost
 from workflows.events import TYPES
-from workflows.models import Attempt, Run, Step
+from workflows.models import Run, Step
 from workflows.services import cancel, compensate, leases, retry, settling, start
 from workflows.services.sweep import sweep
-from workflows.states import AttemptState
+from workflows.testing import FakeClock
+from workflows.testing.invariants import faults_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,6 +109,7 @@ class Engine(RuleBasedStateMachine):
         self.leases: dict[str, Lease] = {}
         self.zombies: list[Lease] = []
         self.failed_undo_round = 0
+        self.told_count = 0
 
     def teardown(self) -> None:
         if hasattr(self, "workflow"):
@@ -247,21 +247,16 @@ class Engine(RuleBasedStateMachine):
         }
         held = {name for name, row in rows.items() if row.lease_token is not None}
         assert held == set(self.leases)
-        if run.state not in TERMINAL_RUN:
-            assert any(row.due_at is not None for row in rows.values()), "a live run without an alarm"
 
     @invariant()
-    def the_log_is_whole(self) -> None:
+    def no_rule_is_broken(self) -> None:
         if not hasattr(self, "run"):
             return
-        log = list(Entry.objects.filter(stream_id=self.run.pk).order_by("seq").values_list("seq", "type"))
-        assert [seq for seq, _ in log] == list(range(1, len(log) + 1))
-        ends = [kind for _, kind in log if TYPES[kind].ENDS_ROUND]
-        assert len(ends) == self.oracle.ends
-        if self.oracle.state in TERMINAL_RUN:
-            assert log[-1][1] == f"run.{self.oracle.state}"
-        running = Attempt.objects.filter(step__run=self.run, state=AttemptState.RUNNING)
-        assert max(Counter(running.values_list("step_id", flat=True)).values(), default=0) <= 1
+        told = list(Entry.objects.filter(stream_id=self.run.pk).values_list("type", flat=True))
+        assert sum(TYPES[kind].ENDS_ROUND for kind in told) == self.oracle.ends
+        if len(told) != self.told_count:  # many acts change nothing, and looking takes longer than they do
+            assert faults_of(self.run) == []
+            self.told_count = len(told)
 
     # --- hands ------------------------------------------------------------------------------------------------
 

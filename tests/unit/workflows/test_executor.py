@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from streaming.llm import ModelRefused, ModelUnavailable, Prompt
-from tests.fakes import FakeRecords, ScriptedModel
+from tests.fakes import FakeRecords
 from workflows.definitions import Workflow, registry, step
 from workflows.engine.items import CommittedItem, NewItem, RejectedItem
 from workflows.engine.lease import Lease
@@ -18,6 +18,7 @@ from workflows.execution import executor
 from workflows.execution.signals import Signals
 from workflows.states import AttemptKind
 from workflows.telemetry import Trace
+from workflows.testing import ScriptedModel
 
 
 class Nothing(BaseModel): ...
@@ -64,7 +65,7 @@ def run() -> Any:
             lease,
             records=records or FakeRecords(),
             signals=signals or Signals(),
-            model=lambda: model or ScriptedModel([]),
+            model=lambda: model or ScriptedModel(),
         )
 
     yield execute
@@ -306,19 +307,25 @@ def ask_model(ctx):
     return Total(count=result.rejected)
 
 
+def answering(*pieces: Any, finish: Any = "stop") -> ScriptedModel:
+    model = ScriptedModel()
+    model.script(*pieces, finish=finish)
+    return model
+
+
 def asked(run, model: ScriptedModel, **options: Any) -> tuple[Outcome, FakeRecords]:
     records = options.pop("records", FakeRecords())
     return run(streaming_step(ask_model), records=records, model=model, **options), records
 
 
 def test_a_models_answer_becomes_items_however_its_lines_are_cut(run):
-    outcome, records = asked(run, ScriptedModel(['{"te', 'xt":"a"}\n{"text"', ':"b"}']))
+    outcome, records = asked(run, answering('{"te', 'xt":"a"}\n{"text"', ':"b"}'))
     assert outcome == Succeeded(output={"count": 0}, usage={"tokens_in": 10, "tokens_out": 20})
     assert [change.value["text"] for change in records.committed] == ["a", "b"]
 
 
 def test_a_line_that_is_no_item_is_rejected_and_the_stream_goes_on(run):
-    outcome, records = asked(run, ScriptedModel(['{"text":1}\n{"text":"b"}\n']))
+    outcome, records = asked(run, answering('{"text":1}\n{"text":"b"}\n'))
     assert outcome.output == {"count": 1}
     rejected, kept = records.committed
     assert isinstance(rejected, RejectedItem)
@@ -328,30 +335,30 @@ def test_a_line_that_is_no_item_is_rejected_and_the_stream_goes_on(run):
 
 @pytest.mark.parametrize("finish", ["length", "unknown", None])
 def test_an_answer_that_was_cut_is_never_called_complete(run, finish):
-    outcome, records = asked(run, ScriptedModel(['{"text":"a"}\n{"te'], finish=finish))
+    outcome, records = asked(run, answering('{"text":"a"}\n{"te', finish=finish))
     assert isinstance(outcome, Failed)
     assert (outcome.error.code, outcome.error.retryable) == ("truncated-answer", True)
     assert [change.value["text"] for change in records.committed if isinstance(change, NewItem)] == ["a"]
 
 
 def test_the_model_is_told_what_earlier_attempts_committed(run):
-    model = ScriptedModel(['{"text":"b"}\n'])
+    model = answering('{"text":"b"}\n')
     records = FakeRecords(earlier=[CommittedItem(index=0, key="k", value={"text": "a"})])
     asked(run, model, records=records, number=2)
     assert model.prompts[0].done == ({"text": "a"},)
 
 
 def test_a_vendors_faults_become_the_engines_words(run):
-    busy, _ = asked(run, ScriptedModel([ModelUnavailable("The model is busy.", retry_after_seconds=7)]))
-    away, _ = asked(run, ScriptedModel([ModelUnavailable("The model is away.")]))
-    refused, _ = asked(run, ScriptedModel([ModelRefused("The key was refused.")]))
+    busy, _ = asked(run, answering(ModelUnavailable("The model is busy.", retry_after_seconds=7)))
+    away, _ = asked(run, answering(ModelUnavailable("The model is away.")))
+    refused, _ = asked(run, answering(ModelRefused("The key was refused.")))
     assert (busy.error.retryable, busy.retry_after_seconds) == (True, 7)
     assert (away.error.retryable, away.error.code) == (True, "model-unavailable")
     assert (refused.error.retryable, refused.error.code) == (False, "model-refused")
 
 
 def test_the_models_connection_is_closed_when_the_handler_stops(run):
-    model = ScriptedModel(['{"text":"a"}\n', '{"text":"b"}\n'])
+    model = answering('{"text":"a"}\n', '{"text":"b"}\n')
 
     def stop_early(ctx):
         yield from (
@@ -360,12 +367,12 @@ def test_the_models_connection_is_closed_when_the_handler_stops(run):
         raise Fatal("Enough.")
 
     run(streaming_step(stop_early), model=model)
-    assert model.closed
+    assert model.closed_count == 1
 
 
 def test_an_item_too_large_for_its_event_is_rejected_when_a_model_wrote_it(run, settings):
     settings.LONGHAUL = {**settings.LONGHAUL, "ITEM_MAX_BYTES": 100}
-    outcome, records = asked(run, ScriptedModel(['{"text":"' + "x" * 200 + '"}\n{"text":"b"}\n']))
+    outcome, records = asked(run, answering('{"text":"' + "x" * 200 + '"}\n{"text":"b"}\n'))
     assert outcome.output == {"count": 1}
     assert [type(change).__name__ for change in records.committed] == ["RejectedItem", "NewItem"]
 
@@ -395,7 +402,7 @@ def test_characters_that_no_database_takes_are_replaced_in_items_messages_and_ou
 
 def test_words_of_a_model_that_end_no_item_count_as_activity(run, settings):
     settings.LONGHAUL = {**settings.LONGHAUL, "ACTIVITY_INTERVAL_SECONDS": 1e-9}
-    model, records = ScriptedModel(['{"te', 'xt":', '"a"}\n']), FakeRecords()
+    model, records = answering('{"te', 'xt":', '"a"}\n'), FakeRecords()
     run(streaming_step(ask_model, idle_timeout=60), records=records, model=model)
     assert records.touched == 3
 
@@ -445,7 +452,7 @@ def test_a_rejection_fits_its_event_whatever_the_model_wrote(run):
     from outbox import wire
 
     key = "\U0001f600" * 5_000
-    _, records = asked(run, ScriptedModel(['{"' + key + '":"' + "\\u0001" * 900 + '"}\n{"text":"b"}\n']))
+    _, records = asked(run, answering('{"' + key + '":"' + "\\u0001" * 900 + '"}\n{"text":"b"}\n'))
     rejected = records.committed[0]
     assert isinstance(rejected, RejectedItem)
     assert len(wire.encode(vars(rejected))) < 20_000

@@ -1,0 +1,120 @@
+"""What is true of every run at every moment, however its processes died. Only reads."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from pydantic import ValidationError
+
+from outbox.models import Entry, Stream
+from workflows.events import TYPES
+from workflows.models import Attempt, Item, Run, Step
+from workflows.states import STEP_TERMINAL, AttemptKind, AttemptState, StepState
+
+# The event after which a step stays as it is until another one of these.
+ENDS_STEP = {
+    "step.completed": StepState.COMPLETED,
+    "step.failed": StepState.FAILED,
+    "step.skipped": StepState.SKIPPED,
+    "step.cancelled": StepState.CANCELLED,
+    "compensation.completed": StepState.COMPENSATED,
+    "compensation.failed": StepState.COMPENSATION_FAILED,
+}
+BEGINS_ROUND = {"run.resumed", "run.compensating"}
+
+
+def faults_of(run: Run) -> list[str]:
+    """A sentence for each rule that the run breaks now; usually none."""
+    run = Run.objects.get(pk=run.pk)
+    log = list(Entry.objects.filter(stream_id=run.pk).order_by("seq"))
+    steps = list(run.steps.defer("output", "item").order_by("position", "index"))
+    return [
+        *_numbers(run, log),
+        *_schemas(log),
+        *_rounds(run, log),
+        *_alarms(run, steps),
+        *_states(steps, log),
+        *_attempts(steps),
+        *_items(run, log),
+    ]
+
+
+def _numbers(run: Run, log: list[Entry]) -> Iterator[str]:
+    numbers = [entry.seq for entry in log]
+    if numbers != list(range(1, len(log) + 1)):
+        yield f"its log has holes: {numbers}"
+    head = Stream.objects.get(key=run.pk).head
+    if head != len(log):
+        yield f"its stream says that there are {head} events, and there are {len(log)}"
+
+
+def _schemas(log: list[Entry]) -> Iterator[str]:
+    for entry in log:
+        try:
+            TYPES[entry.type].model_validate(entry.payload)
+        except (KeyError, ValidationError) as error:
+            yield f"event {entry.seq} is no {entry.type} as the registry describes it: {error}"
+
+
+def _rounds(run: Run, log: list[Entry]) -> Iterator[str]:
+    """One end a round, and after the last one the state of the run."""
+    end: str | None = None
+    for entry in log:
+        if entry.type in BEGINS_ROUND:
+            end = None
+        elif TYPES[entry.type].ENDS_ROUND:
+            if end is not None:
+                yield f"event {entry.seq} ends the run with {entry.type}, which {end} had ended already"
+            end = entry.type
+    expected = f"run.{run.state}" if run.is_terminal else None
+    if end != expected:
+        yield f"it is {run.state}, and the end that its log tells is {end or 'none'}"
+
+
+def _alarms(run: Run, steps: list[Step]) -> Iterator[str]:
+    if run.is_terminal:
+        for step in steps:
+            if step.due_at is not None or step.lease_token is not None:
+                yield f"it is {run.state}, and {step.name} is still to be worked on"
+    elif all(step.due_at is None for step in steps):
+        yield f"it is {run.state}, and no step of it has an alarm: nothing will ever happen to it"
+
+
+def _states(steps: list[Step], log: list[Entry]) -> Iterator[str]:
+    """Parts of a fan-out are cancelled and skipped with it, which only its own event tells; so they are left out."""
+    told = {
+        entry.headers.get("step"): (entry.seq, ENDS_STEP[entry.type])
+        for entry in log
+        if entry.type in ENDS_STEP
+    }
+    for step in steps:
+        if step.parent_id is not None or step.state not in STEP_TERMINAL or step.name not in told:
+            continue
+        seq, state = told[step.name]
+        if state != step.state:
+            yield f"{step.name} is {step.state}, and event {seq} says that it is {state}"
+
+
+def _attempts(steps: list[Step]) -> Iterator[str]:
+    tries = Attempt.objects.filter(step__in=steps).order_by("step_id", "kind", "number")
+    by_id = {step.id: step for step in steps}
+    for (step_id, kind), group in groupby(tries, key=lambda attempt: (attempt.step_id, attempt.kind)):
+        step, numbered = by_id[step_id], list(group)
+        numbers = [attempt.number for attempt in numbered]
+        counted = step.attempt_count if kind == AttemptKind.FORWARD else step.undo_count
+        if numbers != list(range(1, counted + 1)):
+            yield f"{step.name} counts {counted} {kind} attempts, and these are there: {numbers}"
+    at_work = {attempt.step_id for attempt in tries if attempt.state == AttemptState.RUNNING}
+    for step in steps:
+        if (step.lease_token is not None) != (step.id in at_work):
+            yield f"{step.name} is {'leased' if step.lease_token else 'not leased'}, unlike its attempts"
+
+
+def _items(run: Run, log: list[Entry]) -> Iterator[str]:
+    rows = Item.objects.filter(run=run).order_by("step__position", "step_id", "index").select_related("step")
+    for step, group in groupby(rows, key=lambda item: item.step):
+        indexes = [item.index for item in group]
+        if indexes != list(range(len(indexes))):
+            yield f"the items of {step.name} are numbered {indexes}"
+    told = sum(entry.type == "item.committed" for entry in log)
+    if told != len(rows):
+        yield f"it has {len(rows)} items, and its log tells {told}"
