@@ -1,7 +1,7 @@
 # `make help` lists the targets. Settings are environment variables or arguments: make up PORT=8001
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint setup lock clean
+.PHONY: help demo up test faults lint setup lock clean
 
 python := .venv/bin/python
 install := config/setup/install.sh
@@ -27,6 +27,10 @@ test: ## the whole suite on SQLite, then everything that touches the database ag
 	@$(install) dev
 	$(python) -m pytest $(ARGS)
 	$(python) -m tests.postgres -- $(python) -m pytest tests/integration $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
+
+faults: ## break real processes and look what holds: ARGS="--seed 7 --cells G2.* --quick --list --promises --rolling"
+	@$(install) dev
+	@$(python) -m tests.faults $(ARGS)
 
 lint: ## formatting, style, types, migrations, settings
 	@$(install) dev

@@ -1,0 +1,31 @@
+import random
+
+from outbox.failpoints import NAMES
+from tests.faults.cells import all_cells
+from tests.faults.choosing import CHOSEN, pairwise
+
+
+def test_no_failpoint_is_without_a_cell():
+    struck = {point.partition("@")[0] for cell in all_cells() for point in cell.points}
+    assert struck == NAMES
+
+
+def test_no_two_cells_have_one_name_and_the_matrix_is_whole():
+    names = [cell.name for cell in all_cells()]
+    assert len(set(names)) == len(names)
+    assert len([name for name in names if name.startswith("G2.") and "poison" not in name]) == 9 * 8
+    assert len([name for name in names if name.startswith("G3.")]) == 8 * 5
+
+
+def test_the_cells_of_every_change_are_twenty_and_exist():
+    assert len(CHOSEN) == 20
+    assert {cell.name for cell in all_cells()} >= CHOSEN
+
+
+def test_a_pairwise_choice_has_each_moment_and_each_fault_of_each_group():
+    names = [cell.name for cell in all_cells()]
+    chosen = pairwise(names, random.Random(7))
+    parts = [name.split(".") for name in names]
+    assert {(group, moment) for group, moment, _ in parts} == {tuple(n.split(".")[:2]) for n in chosen}
+    assert {(group, fault) for group, _, fault in parts} == {tuple(n.split(".")[::2]) for n in chosen}
+    assert len(chosen) < len(names) / 2
