@@ -242,6 +242,30 @@ def poison(system: System, roll: random.Random) -> list[UUID]:
     return [run, neighbour]
 
 
+def hung(system: System, roll: random.Random) -> list[UUID]:
+    """A body that never returns ends after its attempts, its children are really dead, and a neighbour goes on."""
+    run, neighbour = people.start("faults-hung"), people.start("faults-order")
+    if rest(neighbour) != "completed":
+        raise NeverHappened("the neighbour did not complete")
+    state = rest(run)
+    if state != "compensated":
+        raise NeverHappened(f"the hung run is {state}")
+    wait_for("the end of the children that hung", lambda: not _alive(run, "hang"), seconds=10)
+    return [run, neighbour]
+
+
+def _alive(run: UUID, step: str) -> list[int]:
+    """Processes that worked on an attempt of this step and still do something."""
+    from workflows.holder import is_dead
+    from workflows.models import Attempt
+
+    workers = Attempt.objects.filter(step__run=run, step__name=step).values_list("worker", flat=True)
+    return [int(worker.split(":")[1]) for worker in workers if not is_dead(worker)]
+
+
+EXTRA = {"G2.poison.K": poison, "G2.hung.Z": hung}
+
+
 def all_cells() -> list[Cell]:
     """Every cell, in the order of the matrix."""
     from tests.faults.operations import OPERATIONS
@@ -254,4 +278,5 @@ def all_cells() -> list[Cell]:
         for strike in moment.strikes
     ]
     operations = [Cell(name=f"G9.{name}", play=play) for name, play in OPERATIONS.items()]
-    return [*moments, Cell(name="G2.poison.K", play=poison), *operations]
+    extra = [Cell(name=name, play=play) for name, play in EXTRA.items()]
+    return [*moments, *extra, *operations]

@@ -87,6 +87,12 @@ def ship(ctx: Any) -> str:
     return effect(ctx)
 
 
+@step(title="Hanging", timeout=1, retry=Retry(attempts=2, base=0.1, cap=0.1))
+def hang(ctx: Any) -> None:
+    """Asks nothing and looks at nothing: only its end from outside ends it."""
+    time.sleep(600)
+
+
 def _undo(ctx: Any, output: Any) -> None:
     effect(ctx, "undo")
 
@@ -118,6 +124,14 @@ racing = Workflow(
     steps=[reserve, charge],
     on_failure="compensate",
     deadline=3,
+)
+hanging = Workflow(
+    "faults-hung",
+    version=1,
+    input=Order,
+    title="Hung",
+    steps=[reserve, hang],
+    on_failure="compensate",
 )
 # A deploy that brings a new version: workers of the old release do not have it.
 if os.environ.get("FAULTS_RELEASE", "new") == "new":
