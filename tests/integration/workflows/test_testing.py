@@ -1,9 +1,8 @@
-"""The test helpers that teams get: driving, the scripted model, faults, what is asserted, and their own guards."""
+"""The test helpers that teams get: driving, the scripted model, what is asserted; faults are in a file of their own."""
 
 from collections.abc import Generator
 from datetime import timedelta
 from typing import get_args
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -12,13 +11,13 @@ from pydantic import BaseModel
 from outbox.clock import CLOCK
 from outbox.models import Entry
 from streaming.llm import ModelUnavailable, Prompt
-from tests.flows import asking, fanning, ledger, ordering, undoing
+from tests.flows import asking, ledger, ordering
 from workflows import services
-from workflows.definitions import Retry, Workflow, registry, step
+from workflows.definitions import Retry, Workflow, step
 from workflows.models import Attempt, Run, Step
 from workflows.states import RunState
-from workflows.testing import Died, Unscripted
-from workflows.testing.faults import MOMENTS, FaultKind
+from workflows.testing import Unscripted
+from workflows.testing.faults import FaultKind
 from workflows.testing.log import difference
 
 # Without a transaction of its own: the helpers' own commits are savepoints here.
@@ -39,26 +38,13 @@ def empty_ledger() -> None:
     ledger.clear()
 
 
-@pytest.fixture
-def define():
-    """`define(step)`: a workflow of these steps, forgotten at the end."""
-    made = []
-
-    def make(*steps, **options) -> Workflow:
-        made.append(
-            Workflow(f"test-{uuid4()}", version=1, input=Nothing, title="x", steps=list(steps), **options)
-        )
-        return made[-1]
-
-    yield make
-    for workflow in made:
-        registry.forget(workflow)
-
-
 @step(title="Writing", items=Word, item_key="text", retry=Retry(attempts=3))
 def write(ctx) -> Generator[Word, None, int]:
     result = yield from ctx.generate(Prompt(system="", text="go on"), items=Word)
     return result.rejected
+
+
+writing = Workflow("test-writing", version=1, input=Nothing, title="A text", steps=[write])
 
 
 # --- driving --------------------------------------------------------------------------------------------------
@@ -133,8 +119,8 @@ def test_the_verbs_act_for_the_owner(longhaul):
     assert longhaul.cancel(longhaul.start(ordering)).state == RunState.CANCELLED
 
 
-def test_a_step_that_this_process_has_no_code_for_is_waited_for_and_then_said(longhaul, define, monkeypatch):
-    run = longhaul.start(define(write))
+def test_a_step_that_this_process_has_no_code_for_is_waited_for_and_then_said(longhaul, monkeypatch):
+    run = longhaul.start(writing)
     Run.objects.filter(pk=run.pk).update(version=99)
     monkeypatch.setattr("workflows.testing.harness.MAX_ALARMS", 5)
     with pytest.raises(AssertionError, match="does not come to rest"):
@@ -169,17 +155,17 @@ def test_items_are_written_by_the_thread_of_the_test(longhaul):
 # --- the scripted model ---------------------------------------------------------------------------------------
 
 
-def test_a_scripted_stream_may_be_cut_anywhere(longhaul, define):
+def test_a_scripted_stream_may_be_cut_anywhere(longhaul):
     longhaul.model.script('{"text":"a"}\n{"text":"b"}', Word(text="c"), {"text": "d"}, chunk_chars=3)
-    run = longhaul.finish(longhaul.start(define(write)))
+    run = longhaul.finish(longhaul.start(writing))
     assert [item["text"] for item in longhaul.items(run)] == ["a", "b", "c", "d"]
 
 
-def test_an_answer_that_breaks_off_is_gone_on_with(longhaul, define):
+def test_an_answer_that_breaks_off_is_gone_on_with(longhaul):
     longhaul.model.script(Word(text="a"), ModelUnavailable("The model is away."))
     longhaul.model.script(Word(text="b"), '{"te', finish="length")
     longhaul.model.script(Word(text="c"))
-    run = longhaul.finish(longhaul.start(define(write)))
+    run = longhaul.finish(longhaul.start(writing))
     assert longhaul.attempts(run, "write") == ["failed", "failed", "completed"]
     assert [item["text"] for item in longhaul.items(run)] == ["a", "b", "c"]
     assert [len(prompt.done) for prompt in longhaul.model.prompts] == [0, 1, 2]
@@ -187,138 +173,11 @@ def test_an_answer_that_breaks_off_is_gone_on_with(longhaul, define):
     assert longhaul.model.answers_left == 0
 
 
-def test_an_answer_that_nobody_scripted_fails_the_test_and_not_the_step(longhaul, define):
-    run = longhaul.start(define(write))
+def test_an_answer_that_nobody_scripted_fails_the_test_and_not_the_step(longhaul):
+    run = longhaul.start(writing)
     with pytest.raises(Unscripted, match="asked 1 times, and no answer is left"):
         longhaul.finish(run)
     assert longhaul.attempts(run, "write") == ["running"]
-
-
-# --- faults ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", DEATHS)
-def test_wherever_a_worker_dies_the_run_completes(longhaul, kind):
-    for name in ("reserve", "list_parts", "charge"):
-        longhaul.fault(name, kind)
-    run = longhaul.finish(longhaul.start(ordering))
-    assert run.state == RunState.COMPLETED
-    longhaul.check(run)
-    # The idle limit of list_parts is shorter than a lease, so it is what rings.
-    for name, lost in (("reserve", "lost"), ("list_parts", "timed_out"), ("charge", "lost")):
-        first = [] if kind == "die_after_commit" else [lost]
-        assert longhaul.attempts(run, name) == [*first, "completed"]
-    bodies = {"die_before_body": 1, "die_after_commit": 1}.get(kind, 2)
-    assert [what for what, _ in ledger].count("charge") == bodies
-
-
-def test_after_a_death_the_lease_is_held_until_time_has_passed(longhaul):
-    longhaul.fault("reserve", "die_after_body")
-    run = longhaul.drive(longhaul.start(ordering))
-    reserve = run.steps.get(name="reserve")
-    assert (reserve.state, reserve.holder) == ("running", longhaul.holder)
-    longhaul.sweep(after_seconds=29)
-    assert longhaul.attempts(run, "reserve") == ["running"]
-    longhaul.sweep(after_seconds=1)
-    assert longhaul.attempts(run, "reserve") == ["lost"]
-
-
-def test_a_worker_may_die_after_some_items_which_are_kept(longhaul):
-    longhaul.fault("list_parts", "die_in_body", after_items=2)
-    run = longhaul.finish(longhaul.start(ordering))
-    written = run.items.order_by("index").values_list("data__text", "attempt")
-    assert list(written) == [("shade", 1), ("bulb", 1), ("foot", 2)]
-    longhaul.check(run)
-
-
-def test_a_step_that_kills_its_worker_each_time_ends(longhaul):
-    longhaul.fault("reserve", "die_in_body", times=3)
-    run = longhaul.finish(longhaul.start(ordering))
-    assert (run.state, run.error["code"]) == (RunState.FAILED, "worker-lost")
-    longhaul.check(run)
-
-
-def test_a_worker_that_loses_its_lease_in_the_middle_writes_nothing_more(longhaul):
-    longhaul.fault("list_parts", "lose_lease", after_items=1)
-    longhaul.fault("charge", "lose_lease")
-    run = longhaul.finish(longhaul.start(ordering))
-    assert run.state == RunState.COMPLETED
-    assert longhaul.attempts(run, "list_parts") == ["lost", "completed"]
-    assert longhaul.attempts(run, "charge") == ["lost", "completed"]
-    assert list(run.items.order_by("index").values_list("attempt", flat=True)) == [1, 2, 2]
-    longhaul.check(run)
-
-
-def test_a_message_that_comes_twice_does_the_work_once(longhaul):
-    for name in ("reserve", "list_parts", "charge"):
-        longhaul.fault(name, "deliver_twice")
-    run = longhaul.finish(longhaul.start(ordering))
-    assert [what for what, _ in ledger] == ["reserve", "list_parts", "charge"]
-    assert Attempt.objects.filter(step__run=run).count() == 3
-
-
-def test_an_undo_meets_its_own_faults(longhaul):
-    longhaul.fault("reserve", "die_after_body", undo=True)
-    run = longhaul.finish(longhaul.start(undoing, input={"fails_at": "charge", "error": "fatal"}))
-    assert run.state == RunState.COMPENSATED
-    assert longhaul.attempts(run, "reserve") == ["completed"]
-    assert longhaul.attempts(run, "reserve", undo=True) == ["lost", "completed"]
-    longhaul.check(run)
-
-
-def test_a_part_of_a_fan_out_is_named_alone_or_with_its_siblings(longhaul):
-    longhaul.fault("weigh[1]", "die_after_body")
-    longhaul.fault("weigh", "die_before_body")
-    run = longhaul.finish(longhaul.start(fanning))
-    tries = [longhaul.attempts(run, f"weigh[{index}]") for index in range(3)]
-    assert tries == [["lost", "completed"], ["lost", "completed"], ["completed"]]
-    longhaul.check(run)
-
-
-def test_something_else_may_happen_while_a_step_is_at_work(longhaul):
-    run = longhaul.start(ordering)
-    longhaul.during("list_parts", lambda: longhaul.cancel(run), after_items=2)
-    run = longhaul.finish(run)
-    assert run.state == RunState.CANCELLED
-    assert longhaul.attempts(run, "list_parts") == ["cancelled"]
-    assert len(longhaul.items(run)) == 2
-    longhaul.check(run)
-
-
-def test_a_handler_cannot_swallow_its_death_nor_write_after_it(longhaul, define):
-    @step(title="Clinging", items=Word, retry=Retry(attempts=2))
-    def cling(ctx) -> Generator[Word, None, int]:
-        try:
-            yield Word(text="a")
-            yield Word(text="b")
-        except Exception:
-            raise AssertionError("a death is no error of the handler") from None
-        finally:
-            ctx.say("Still here")
-        return 0
-
-    longhaul.fault("cling", "die_in_body", after_items=1)
-    run = longhaul.finish(longhaul.start(define(cling)))
-    assert longhaul.attempts(run, "cling") == ["lost", "completed"]
-    assert longhaul.messages(run) == ["Still here"]
-
-
-def test_a_fault_that_does_not_exist_is_refused(longhaul):
-    with pytest.raises(ValueError, match="no fault 'die_of_boredom'; there are die_before_body"):
-        longhaul.fault("reserve", "die_of_boredom")
-
-
-def test_a_fault_that_never_happened_is_told(longhaul):
-    longhaul.fault("reserve", "die_in_body", after_items=9)
-    longhaul.finish(longhaul.start(ordering))
-    with pytest.raises(AssertionError, match="never happened: die_in_body of reserve after 9 items"):
-        longhaul.expect_no_fault_left()
-    longhaul._faults.clear()
-
-
-def test_each_kind_of_fault_has_its_moments():
-    assert set(MOMENTS) == set(get_args(FaultKind))
-    assert not issubclass(Died, Exception)
 
 
 # --- what is asserted -----------------------------------------------------------------------------------------
