@@ -20,7 +20,7 @@ class Moment:
     """Where a fault strikes: workflow and input of the run, the failpoint, the states in which it may end.
 
     ready: waited for before the point is armed; None arms it before the run starts. `meanwhile` is done while a process
-    waits at the point, before the fault.
+    waits at the point, before the fault. successor: where the next attempt is met, for a zombie that wakes beside it.
     """
 
     group: str
@@ -32,6 +32,7 @@ class Moment:
     meanwhile: Callable[[System, UUID], None] = lambda system, run: None
     strikes: str = ""
     ready: Callable[[UUID], None] | None = None
+    successor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,20 +89,21 @@ def _await_body(run: UUID) -> None:
 
 
 DONE = frozenset({"completed"})
+CHARGE = "workflows.execute.before@charge.forward"
 STOPPED = frozenset({"cancelled", "compensated"})
 
 WORKER = tuple(
-    Moment(group="G2", name=name, point=point, ends=DONE, strikes="KTZEL2PC")
-    for name, point in (
-        ("popped", "workflows.acquire.before"),
-        ("claiming", "workflows.acquire.written@charge.forward"),
-        ("claimed", "workflows.acquire.committed@charge.forward"),
-        ("in-body", "workflows.execute.before@charge.forward"),
-        ("intent-written", "workflows.items.committed@charge.forward"),
-        ("effect-done", "workflows.settle.before@charge.forward"),
-        ("in-commit", "workflows.settle.written@charge.forward"),
-        ("settled", "workflows.settle.committed@charge.forward"),
-        ("before-ack", "workflows.run_step.done@charge.forward"),
+    Moment(group="G2", name=name, point=point, ends=DONE, strikes="KTZEL2PC", successor=successor)
+    for name, point, successor in (
+        ("popped", "workflows.acquire.before", ""),
+        ("claiming", "workflows.acquire.written@charge.forward", ""),
+        ("claimed", "workflows.acquire.committed@charge.forward", CHARGE),
+        ("in-body", "workflows.execute.before@charge.forward", CHARGE),
+        ("intent-written", "workflows.items.committed@charge.forward", CHARGE),
+        ("effect-done", "workflows.settle.before@charge.forward", CHARGE),
+        ("in-commit", "workflows.settle.written@charge.forward", CHARGE),
+        ("settled", "workflows.settle.committed@charge.forward", ""),
+        ("before-ack", "workflows.run_step.done@charge.forward", ""),
     )
 )
 UNDOING = (("fails", ["ship"]),)
@@ -144,6 +146,7 @@ SAGA = (
         group="G3",
         name="undo-in-body",
         point="workflows.execute.before@charge.undo",
+        successor="workflows.execute.before@charge.undo",
         ends=frozenset({"compensated"}),
         input=UNDOING,
         strikes="KZL2C",
@@ -207,7 +210,8 @@ def _play(moment: Moment, strike: str) -> Callable[[System, random.Random], list
         if moment.ready is not None:
             moment.ready(run)
             system.arm(moment.point)
-        scene = Scene(system=system, run=run, hit=system.await_hit(moment.point), roll=roll, afterwards=[])
+        hit = system.await_hit(moment.point)
+        scene = Scene(system, run, hit, roll, successor=moment.successor)
         moment.meanwhile(system, run)
         STRIKES[strike](scene)
         state = rest(run)

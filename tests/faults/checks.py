@@ -19,7 +19,7 @@ from tests.faults.people import effects
 from workflows.engine.plan import Plan
 from workflows.models import Attempt, Run, Step
 from workflows.services.stranded import find_stranded
-from workflows.states import AttemptKind, StepState
+from workflows.states import AttemptKind, AttemptState, StepState
 from workflows.testing import invariants
 
 STREAM_SECONDS = 5.0
@@ -36,6 +36,7 @@ def faults_of(run_id: UUID) -> list[str]:
         *invariants.faults_of(run),
         *_one_success(log),
         *_fenced(log),
+        *_whose(steps),
         *_one_at_a_time(steps),
         *_in_order(run, steps, log),
         *_undone(run, steps),
@@ -72,6 +73,15 @@ def _fenced(log: list[Entry]) -> Iterator[str]:
             begun[step, kind] = number
         elif number < begun[step, kind]:
             yield f"I5: {entry.type} of attempt {number} of {step} after attempt {begun[step, kind]} had begun"
+
+
+def _whose(steps: list[Step]) -> Iterator[str]:
+    """I5: what is kept is the work of the attempt that is written down as the one that did it."""
+    for step in steps:
+        done = step.attempts.filter(kind=AttemptKind.FORWARD, state=AttemptState.COMPLETED)
+        for attempt in done if step.name == "charge" else ():
+            if step.output != f"attempt {attempt.number}":
+                yield f"I5: {step.name} keeps what {step.output} returned, and attempt {attempt.number} completed"
 
 
 def _one_at_a_time(steps: list[Step]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from tests.faults.gate import Gate
@@ -15,6 +15,8 @@ from tests.faults.system import Hit, NeverHappened, System, wait_for
 HOUR = 3_600
 # A process that was cut off finds nobody for a moment.
 AWAY_SECONDS = 0.3
+# How long a zombie may do what it does: nothing of it may change anything.
+ZOMBIE_SECONDS = 0.5
 
 
 @dataclass
@@ -25,7 +27,8 @@ class Scene:
     run: UUID
     hit: Hit
     roll: random.Random
-    afterwards: list[Callable[[], None]]
+    successor: str = ""  # the failpoint at which the next attempt can be met
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def gate(self) -> Gate:
@@ -49,11 +52,19 @@ def terminate(scene: Scene) -> None:
 
 
 def freeze(scene: Scene) -> None:
-    """SIGSTOP until the run has come to rest without it, then SIGCONT: a zombie wakes up.
+    """SIGSTOP, then SIGCONT while its successor is at work, or when the run has come to rest: a zombie wakes up.
 
     Of the one relay, which sweeps too, for longer than a lease only: nothing would come to rest.
     """
     scene.hit.go_on("stop")
+    scene.system.await_stop(scene.hit)
+    if scene.successor:
+        scene.system.arm(scene.successor)
+        successor = scene.system.await_hit(scene.successor)
+        scene.system.signal(scene.hit.pid, signal.SIGCONT)
+        time.sleep(ZOMBIE_SECONDS)
+        successor.go_on()
+        return
     if scene.hit.owner == "relay":
         time.sleep(scene.system.lease_seconds * 1.3)
         scene.system.signal(scene.hit.pid, signal.SIGCONT)
@@ -61,7 +72,7 @@ def freeze(scene: Scene) -> None:
 
     def wake() -> None:
         scene.system.signal(scene.hit.pid, signal.SIGCONT)
-        time.sleep(0.5)  # what it does now must change nothing
+        time.sleep(ZOMBIE_SECONDS)
 
     scene.afterwards.append(wake)
 

@@ -97,6 +97,16 @@ class System:
         pid = int(found[0].name.rpartition("-")[2])
         return Hit(pid=pid, owner=self.owner_of(pid), path=found[0])
 
+    def await_stop(self, hit: Hit) -> None:
+        """Until the process is stopped; what it did at the point is forgotten, so that another may be met there."""
+        wait_for(
+            "the process stopped",
+            lambda: psutil.Process(hit.pid).status() == psutil.STATUS_STOPPED,
+            seconds=5,
+        )
+        for path in self.points.glob(f"{hit.path.name}*"):
+            path.unlink()
+
     def owner_of(self, pid: int) -> str:
         for name in GATED:
             if pid == self.supervisor.pids().get(name) or pid in self.children(name):
