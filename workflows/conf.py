@@ -36,7 +36,9 @@ class WorkflowSettings(BaseModel):
         300.0, gt=0, description="longest wait before a step is sent again"
     )
     dispatch_busy_seconds: Scaled = Field(
-        300.0, gt=0, description="a step that waits less in a queue that has messages is not sent again"
+        600.0,
+        gt=0,
+        description="in a queue that has messages: first wait before a step is sent again; quadruples",
     )
     chain_max_steps: int = Field(16, ge=1, description="steps in one Celery chain")
     sweep_pause_seconds: Scaled = Field(

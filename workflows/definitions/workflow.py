@@ -77,6 +77,10 @@ class Workflow:
                 return step
         raise KeyError(name)
 
+    def feeds_fan_out(self, name: str) -> bool:
+        """Whether a later stage has a part for each item of this step."""
+        return any(isinstance(node, FanOut) and node.over.name == name for node in self.nodes)
+
     def wait(self, name: str) -> Wait[Any]:
         """The wait of this name. Raises KeyError."""
         for wait in self.waits:

@@ -34,10 +34,14 @@ class Succeeded:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """The handler raised, its time ran out, or its worker vanished: `attempt_state` says which."""
+    """The handler raised, its time ran out, or its worker vanished: `attempt_state` says which.
+
+    outcome_unknown: the step may have had its effect all the same, or surely had it.
+    """
 
     error: ErrorInfo
     attempt_state: AttemptState = AttemptState.FAILED
+    outcome_unknown: bool = False
     retry_after_seconds: float = 0.0
     usage: Mapping[str, int] = field(default_factory=dict)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import models
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 
 from workflows import telemetry
 from workflows.errors import LeaseLost
@@ -44,6 +46,11 @@ class StepQuerySet(models.QuerySet["Step"]):
     def locked_part(self, step_id: UUID) -> "Step":
         """One part of a fan-out, locked; its run's lock is held. Raises Step.DoesNotExist."""
         return self.select_for_update(no_key=True).defer("output", "item").get(pk=step_id)
+
+    def held_parts(self, fan_out: "Step") -> "list[Step]":
+        """The parts of a fan-out that workers hold, locked; its run's lock is held."""
+        parts = self.select_for_update(no_key=True).filter(parent=fan_out, lease_token__isnull=False)
+        return list(parts.defer("output", "item").order_by("index"))
 
     def under_lock(self, steps: "list[Step]", step_id: UUID) -> "Step":
         """The step of this id: one of `steps`, else a part, which is locked now. Raises Step.DoesNotExist."""
@@ -154,8 +161,25 @@ class StepQuerySet(models.QuerySet["Step"]):
         return self.defer("output", "item").get(pk=step_id)
 
     def due(self, *, now: datetime) -> "StepQuerySet":
-        """The alarm clock: whatever must be looked at, longest overdue first."""
-        return self.filter(due_at__lte=now).order_by("due_at")
+        """The alarm clock: whatever must be looked at, in turns: of each run the longest overdue first, then the next.
+
+        One run with thousands of due parts, or one that is locked, must not keep the alarms of all others from ringing.
+        """
+        turn = Window(RowNumber(), partition_by="run_id", order_by="due_at")
+        return self.filter(due_at__lte=now).annotate(turn=turn).order_by("turn", "due_at")
+
+    def look_later(self, step: "Step", *, ready_after: datetime, due_at: datetime) -> int:
+        """What waits for a worker beside `step`, sent as often, younger than `ready_after`: look at all of it later.
+
+        One statement for thousands of parts, whose run is locked.
+        """
+        beside = self.filter(
+            run_id=step.run_id, queue=step.queue, state=step.state, dispatch_count=step.dispatch_count
+        )
+        waiting = beside.filter(
+            lease_token=None, retry_at=None, due_at__isnull=False, ready_at__gt=ready_after
+        )
+        return waiting.update(due_at=due_at)
 
 
 RunManager = models.Manager.from_queryset(RunQuerySet)

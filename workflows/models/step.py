@@ -161,9 +161,9 @@ class Step(Leased, StateMachine):
 
     @transition(field=state, source=StepState.PENDING, target=StepState.RUNNING)
     def expand(self, *, now: datetime) -> None:
-        """A fan-out begins: its parts have the leases."""
+        """A fan-out begins: its parts have the leases. Until it is complete nobody knows how many had their effect."""
         self.started_at, self.due_at = self.started_at or now, None
-        self.outcome_unknown = self.has_undo
+        self.outcome_unknown = self.has_undo or self.no_return or self.outcome_unknown
 
     @transition(field=state, source=UNHELD, target=StepState.PENDING)
     def put_back(self) -> None:

@@ -47,6 +47,8 @@ def erase(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> 
         )
         run.delete()
         forgetting.forget_stream(run_id)
+    # Once more: a relay that had read entries before they went may have published them since.
+    forgetting.forget_published(run_id)
     logger.info("run erased", extra={"run": str(run_id)})
 
 

@@ -125,7 +125,7 @@ def _cancel(step: Step, *, now: datetime) -> Message:
 def _fail_forward(
     run: Run, step: Step, attempt: Attempt, failure: Failed, *, now: datetime, roll: float
 ) -> list[Message]:
-    unknown = failure.attempt_state in OUTCOME_UNKNOWN
+    unknown = failure.outcome_unknown or failure.attempt_state in OUTCOME_UNKNOWN
     error, public = failure.error.stored(), events.PublicError.of(failure.error)
     verdict = _judge(run, step, attempt, failure, roll=roll)
     if isinstance(verdict, RetryIn):

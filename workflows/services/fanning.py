@@ -13,6 +13,7 @@ from workflows import events
 from workflows.conf import conf
 from workflows.engine.outcomes import ErrorInfo
 from workflows.engine.plan import Plan, PlannedStep
+from workflows.errors import StoredValueLost
 from workflows.models import Item, Run, Step
 from workflows.services.links import first_alarm
 from workflows.services.outputs import blob_of, read_output
@@ -25,15 +26,21 @@ COPIED = ("kind", "run", "position", "stage", "branch", "title", "queue", "has_u
 def expand(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) -> tuple[list[Step], list[Message]]:
     """Begin a fan-out: make its parts, or open those that it has from an earlier round. Returns the opened ones.
 
-    Without items it completes at once. With more than `fan_out_max_parts` it fails, and the run stops.
+    Without items it completes at once. With more than `fan_out_max_parts`, or when they are lost, it fails, and the run
+    stops.
     """
     planned = Plan.from_json(run.plan).step(step.position)
     source = next(other for other in steps if other.name == planned.over)
-    items, limit = _items_of(source), conf().fan_out_max_parts
     step.expand(now=now)
     step.save()
-    if len(items) > limit:
-        return [], _refuse(run, step, len(items), limit, now=now)
+    try:
+        items = _items_of(source)
+    except StoredValueLost as error:  # of a run that took its outputs over from another one
+        return [], _refuse(
+            run, step, ErrorInfo(code=error.code, detail=error.detail, retryable=False), now=now
+        )
+    if len(items) > conf().fan_out_max_parts:
+        return [], _refuse(run, step, _too_many(len(items)), now=now)
     _make_parts(run, step, planned, items, now=now)
     Step.objects.open_parts(step, due_at=first_alarm(run, now), now=now)
     opened = list(step.parts.filter(state=StepState.READY).defer("output", "item").order_by("index"))
@@ -51,12 +58,15 @@ def _items_of(source: Step) -> list[Any]:
     return output if isinstance(output, list) else []
 
 
-def _refuse(run: Run, step: Step, count: int, limit: int, *, now: datetime) -> list[Message]:
-    error = ErrorInfo(
+def _too_many(count: int) -> ErrorInfo:
+    return ErrorInfo(
         code="too-many-parts",
-        detail=f"{count} items are more than the {limit} parts that a step may have.",
+        detail=f"{count} items are more than the {conf().fan_out_max_parts} parts that a step may have.",
         retryable=False,
     )
+
+
+def _refuse(run: Run, step: Step, error: ErrorInfo, *, now: datetime) -> list[Message]:
     run.error = error.stored()
     step.fail(error.stored(), now=now, unknown=False)
     step.save()

@@ -13,6 +13,7 @@ from uuid import UUID
 from outbox import wire
 from workflows import events, storage
 from workflows.conf import conf
+from workflows.definitions import registry
 from workflows.engine.lease import Lease
 from workflows.models import Step
 
@@ -30,16 +31,24 @@ def keep(lease: Lease, value: Any) -> Kept:
     """Store `value` outside its row if it is large. Raises what the storage raises: a retry may help."""
     encoded = wire.encode(value)
     blob = events.Blob(size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())
-    if blob.size <= conf().inline_output_bytes:
+    if blob.size <= conf().inline_output_bytes or _feeds_fan_out(lease):
         return Kept(value, None, blob)
     name = storage.save(f"{storage.folder_of(lease.run_id)}/{lease.step_id}-{lease.token}.json", encoded)
     return Kept(None, {"name": name, **blob.model_dump()}, blob)
 
 
-def discard(kept: Kept) -> None:
-    """Remove the file of an output that no row refers to."""
-    if kept.file is not None:
-        storage.remove(kept.file["name"])
+def _feeds_fan_out(lease: Lease) -> bool:
+    """Its elements become rows anyway, inside the transaction that ends it: no storage may be read there."""
+    return registry.find(lease.workflow, version=lease.version).feeds_fan_out(lease.handler)
+
+
+def discard_unused(lease: Lease, kept: Kept) -> None:
+    """Remove the file of an attempt that is over, unless its row names it: then its commit was made, unheard."""
+    if kept.file is None:
+        return
+    name = kept.file["name"]
+    if not Step.objects.filter(pk=lease.step_id, output_file__name=name).exists():
+        storage.remove(name)
 
 
 def read_output(step_id: UUID) -> Any:

@@ -41,10 +41,13 @@ def expire_run(run: Run, steps: Sequence[Step], *, now: datetime, roll: float) -
 
 
 def _held(steps: Sequence[Step]) -> list[Step]:
+    """What is at work. Parts are locked, all of them before the first event: a part's own writes lock its row, then the
+    run's stream, so the other order would be a deadlock.
+    """
     held = [step for step in steps if step.lease_token is not None]
     for step in steps:
         if step.kind == StepKind.FAN_OUT:
-            held += step.parts.filter(lease_token__isnull=False).defer("output", "item")
+            held += Step.objects.held_parts(step)
     return held
 
 

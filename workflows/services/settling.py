@@ -34,6 +34,12 @@ UNSETTLED = ErrorInfo(
     retryable=False,
     error_class="Unsettled",
 )
+NOT_KEPT = ErrorInfo(
+    code="output-not-kept",
+    detail="The storage did not take the step's large result.",
+    retryable=True,
+    error_class="OutputNotKept",
+)
 
 
 def settle_for_certain(
@@ -42,12 +48,14 @@ def settle_for_certain(
     """Settle, so that no finished work is thrown away. Returns what was settled, and the steps that became ready.
 
     A connection that died meanwhile is opened anew; a commit whose answer was lost shows as LeaseLost, since it
-    took the token. An outcome that the database refuses is settled as failed: doing it again would not help.
+    took the token. A result that the storage or the database refuses is settled as failed, with an unknown outcome:
+    the body did its work, so its undo must know of it.
     """
+    outcome, kept = _keep_for_certain(lease, outcome)
     for left in reversed(range(SETTLE_TRIES)):
         drop_broken()
         try:
-            return outcome, settle(lease, outcome, clock=clock, roll=roll)
+            return outcome, _settle(lease, outcome, kept, clock=clock, roll=roll)
         except PASSING as error:
             if not left:
                 raise
@@ -57,25 +65,45 @@ def settle_for_certain(
             raise
         except Exception:
             logger.exception("outcome refused", extra={"run": str(lease.run_id), "step": lease.step_name})
-            outcome = Failed(error=UNSETTLED)
-            return outcome, settle(lease, outcome, clock=clock, roll=roll)
+            outcome = Failed(error=UNSETTLED, outcome_unknown=True)
+            return outcome, _settle(lease, outcome, kept, clock=clock, roll=roll)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _keep_for_certain(lease: Lease, outcome: Settleable) -> tuple[Settleable, outputs.Kept | None]:
+    """Store a large output once, whatever the commit needs later. A storage that is away is asked again."""
+    if not isinstance(outcome, Succeeded):
+        return outcome, None
+    for left in reversed(range(SETTLE_TRIES)):
+        try:
+            return outcome, outputs.keep(lease, outcome.output)
+        except Exception as error:  # whatever the storage raises
+            logger.warning("output not kept", extra={"run": str(lease.run_id), "error": type(error).__name__})
+            if left:
+                time.sleep(SETTLE_PAUSE_SECONDS)
+    return Failed(error=NOT_KEPT, outcome_unknown=True, usage=outcome.usage), None
 
 
 def settle(lease: Lease, outcome: Settleable, *, clock: Clock, roll: float) -> list[UUID]:
     """Settle the attempt of `lease`. Returns the ids of steps that became acquirable, in order of position.
 
-    roll: uniform draw in [0, 1) for the back-off. Raises LeaseLost when another attempt owns the step by now;
-    nothing is written then.
+    roll: uniform draw in [0, 1) for the back-off. Raises LeaseLost when another attempt owns the step by now, or its
+    run was erased; nothing is written then. Raises what the storage raises when it does not take a large output.
     """
-    failpoint("workflows.settle.before", lease)
     kept = outputs.keep(lease, outcome.output) if isinstance(outcome, Succeeded) else None
+    return _settle(lease, outcome, kept, clock=clock, roll=roll)
+
+
+def _settle(
+    lease: Lease, outcome: Settleable, kept: outputs.Kept | None, *, clock: Clock, roll: float
+) -> list[UUID]:
+    failpoint("workflows.settle.before", lease)
     try:
         opened = _commit(lease, outcome, kept, clock=clock, roll=roll)
-    except LeaseLost:
+    except (LeaseLost, Run.DoesNotExist) as error:
         if kept is not None:
-            outputs.discard(kept)
-        raise
+            outputs.discard_unused(lease, kept)
+        raise LeaseLost(f"the attempt at step {lease.step_id} is over") from error
     failpoint("workflows.settle.committed", lease)
     return opened
 
@@ -89,11 +117,11 @@ def _commit(
         steps = Step.objects.locked(lease.run_id)
         step = Step.objects.under_lock(steps, lease.step_id)
         now = clock.now()
-        if not isinstance(outcome, Succeeded) or kept is None:
-            assert not isinstance(outcome, Succeeded)  # keep() was asked for every success
+        if not isinstance(outcome, Succeeded):
             end_attempt(run, steps, step, outcome, now=now, roll=roll)
             failpoint("workflows.settle.written", lease)
             return []
+        assert kept is not None  # keep() was asked for every success
         messages = [_complete_attempt(step, outcome, now=now)]
         if lease.kind == AttemptKind.FORWARD:
             messages.append(_complete_step(step, kept, now=now))

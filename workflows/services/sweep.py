@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from outbox.clock import Clock
 from outbox.connections import PASSING, drop_broken
@@ -24,6 +26,9 @@ from workflows.states import RUN_FORWARD, AttemptState, RunState, StepState
 
 logger = logging.getLogger(__name__)
 
+# In a queue that has messages: how many times longer each next patience is, and how many ordinary waits a look waits.
+PATIENCE_GROWTH, BUSY_LOOKS = 4, 3
+
 TIMED_OUT = ErrorInfo(
     code="step-timed-out", detail="The step took longer than it may.", retryable=True, error_class="TimedOut"
 )
@@ -38,15 +43,20 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
     Safe to run any number of times at once: each step is looked at again under its run's lock, and a run that another
     process has locked is left to it.
     """
-    rows = Step.objects.due(now=clock.now()).values_list("id", "run_id", "queue")
-    due = list(rows[: conf().sweep_batch_size])
-    queues = Queues({queue for _, _, queue in due if queue})
+    rows = Step.objects.due(now=clock.now()).values_list("id", "run_id", "queue", "state", "dispatch_count")
+    due = [Due(*row) for row in rows[: conf().sweep_batch_size]]
+    queues = Queues({one.queue for one in due if one.queue})
     sender = _Sender(clock)
-    for step_id, run_id in [*((step_id, run_id) for step_id, run_id, _ in due), *_orphans()]:
+    spared: set[object] = set()
+    for one in [*due, *_orphans()]:
+        step_id, run_id = one.step_id, one.run_id
+        if run_id in spared or one.group in spared:
+            continue
         try:
-            chains = _take_up(step_id, run_id, queues, clock=clock, roll=roll())
+            taken = _take_up(one, queues, clock=clock, roll=roll())
             failpoint("workflows.sweep.taken")
-            sender.send(step_id, chains)
+            spared.add(taken.spares)
+            sender.send(step_id, taken.chains)
         except PASSING as error:
             # The database's trouble, not the step's: its alarm still rings, and the next sweep is a second away.
             logger.warning("step not swept yet", extra={"run": str(run_id), "error": type(error).__name__})
@@ -56,6 +66,27 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
             logger.exception("step not swept", extra={"run": str(run_id), "step_id": str(step_id)})
             _postpone(step_id, clock=clock)
     return len(due)
+
+
+class Due(NamedTuple):
+    """A step that is due. `group`: those of its run that may wait in the queue beside it."""
+
+    step_id: UUID
+    run_id: UUID
+    queue: str = ""
+    state: str = ""
+    sent: int = 0
+
+    @property
+    def group(self) -> tuple[UUID, str, str, int]:
+        return self.run_id, self.queue, self.state, self.sent
+
+
+class Taken(NamedTuple):
+    """What came of one: chains to send, and a run or a group of which nothing else need be taken up in this sweep."""
+
+    chains: Sequence[Sequence[Link]] = ()
+    spares: object = None
 
 
 class _Sender:
@@ -78,8 +109,8 @@ class _Sender:
                 logger.warning("broker away; steps wait", extra={"error": type(error).__name__})
         # Not the queue's fault: the wait does not double.
         later = self._clock.now() + timedelta(seconds=conf().dispatch_retry_seconds)
-        waiting = Step.objects.filter(pk=step_id, lease_token=None, due_at__isnull=False)
-        waiting.update(due_at=later, dispatch_count=0)
+        sendable = Q(state=StepState.READY) | Q(state=StepState.COMPENSATING, retry_at=None)
+        Step.objects.filter(sendable, pk=step_id, lease_token=None).update(due_at=later, dispatch_count=0)
 
 
 def _postpone(step_id: UUID, *, clock: Clock) -> None:
@@ -88,37 +119,39 @@ def _postpone(step_id: UUID, *, clock: Clock) -> None:
     Step.objects.filter(pk=step_id, due_at__isnull=False).update(due_at=later)
 
 
-def _orphans() -> list[tuple[UUID, UUID]]:
+def _orphans() -> list[Due]:
     """Leased steps whose holder was a process of this host that is gone: no need to wait for the lease."""
     here = Step.objects.filter(lease_token__isnull=False, holder__startswith=prefix_of_this_host())
     held = list(here.values_list("id", "run_id", "holder"))
     dead = {holder for holder in {holder for _, _, holder in held} if is_dead(holder)}
-    return [(step_id, run_id) for step_id, run_id, holder in held if holder in dead]
+    return [Due(step_id, run_id) for step_id, run_id, holder in held if holder in dead]
 
 
-def _take_up(step_id: UUID, run_id: UUID, queues: Queues, *, clock: Clock, roll: float) -> list[list[Link]]:
-    """Do what the step's alarm asks for; returns the chains to send after the commit."""
+def _take_up(one: Due, queues: Queues, *, clock: Clock, roll: float) -> Taken:
+    """Do what the step's alarm asks for."""
     with transaction.atomic(durable=True):
         # A process that froze inside its transaction holds one run, not the sweep of all others.
-        run = Run.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=run_id).first()
+        run = Run.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=one.run_id).first()
         if run is None:
-            return []
-        steps = Step.objects.locked(run_id)
-        step = Step.objects.under_lock(steps, step_id)
+            return Taken(spares=one.run_id)
+        steps = Step.objects.locked(one.run_id)
+        step = Step.objects.under_lock(steps, one.step_id)
         now = clock.now()
         if step.lease_token is not None:
             _check_lease(run, steps, step, now=now, roll=roll)
         elif step.due_at is None or step.due_at > now:
-            return []
+            pass
         elif run.is_overdue(now):
             expire_run(run, steps, now=now, roll=roll)
         elif step.state == StepState.WAITING:
             expire_wait(run, steps, step, now=now)
         elif step.state == StepState.PENDING:
             open_first(run, steps, step, now=now)
+        elif _look_later(run, step, queues, now=now):
+            return Taken(spares=one.group)
         else:
-            return _send_again(run, steps, step, queues, now=now)
-    return []
+            return Taken(_send_again(run, steps, step, now=now))
+    return Taken()
 
 
 def _check_lease(run: Run, steps: list[Step], step: Step, *, now: datetime, roll: float) -> None:
@@ -148,19 +181,33 @@ def _end_overdue(
         end_attempt(run, steps, step, failure, now=now, roll=roll)
 
 
-def _send_again(
-    run: Run, steps: list[Step], step: Step, queues: Queues, *, now: datetime
-) -> list[list[Link]]:
+def _look_later(run: Run, step: Step, queues: Queues, *, now: datetime) -> bool:
+    """Whether its message is probably one of those that wait in its queue: another would only lengthen that.
+
+    All that waits beside it is looked at later, too. Each send makes the next patience four times as long.
+    """
+    limits = conf()
+    patience = timedelta(seconds=limits.dispatch_busy_seconds * PATIENCE_GROWTH**step.dispatch_count)
+    waits = step.state == StepState.READY or (step.state == StepState.COMPENSATING and step.retry_at is None)
+    if (
+        not waits
+        or step.ready_at is None
+        or now - step.ready_at >= patience
+        or not queues.is_busy(step.queue)
+    ):
+        return False
+    later = run.by_deadline(now + timedelta(seconds=BUSY_LOOKS * limits.dispatch_retry_seconds))
+    Step.objects.look_later(step, ready_after=now - patience, due_at=later)
+    return True
+
+
+def _send_again(run: Run, steps: list[Step], step: Step, *, now: datetime) -> list[list[Link]]:
     """Nobody took it, or its back-off is over. Each fruitless send doubles the wait: the queue may just be long."""
     limits = conf()
     if step.state == StepState.RETRYING:
         step.open(due_at=first_alarm(run, now), now=now)
     elif step.retry_at is not None:
         step.end_back_off(due_at=first_alarm(run, now), now=now)
-    elif _is_queued(step, queues, now=now):
-        step.due_at = first_alarm(run, now)
-        step.save(update_fields=["due_at"])
-        return []
     else:
         wait = limits.dispatch_retry_seconds * 2.0 ** min(step.dispatch_count + 1, 30)
         step.due_at = run.by_deadline(now + timedelta(seconds=min(wait, limits.dispatch_retry_cap_seconds)))
@@ -170,9 +217,3 @@ def _send_again(
         )
     step.save()
     return chains_of(run, steps, [step]) if run.state in {*RUN_FORWARD, RunState.COMPENSATING} else []
-
-
-def _is_queued(step: Step, queues: Queues, *, now: datetime) -> bool:
-    """Its message is probably one of those that wait: sending another would only lengthen the queue."""
-    patience = timedelta(seconds=conf().dispatch_busy_seconds)
-    return step.ready_at is not None and now - step.ready_at < patience and queues.is_busy(step.queue)

@@ -2,7 +2,10 @@
 
 import pytest
 
+from tests import flows
 from tests.flows import fanning, fanning_back, ledger
+from workflows.definitions import Retry, Workflow, fan_out, registry, step
+from workflows.errors import Fatal
 from workflows.models import Run, Step
 from workflows.services import cancel, retry, skip, start
 from workflows.states import RunState, StepState
@@ -167,3 +170,29 @@ def test_a_part_that_settles_reads_and_locks_no_other_part(owner, engine, django
             engine.settle(lease, outcome)
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+@pytest.fixture
+def mailing():
+    @step(title="Mailing", retry_only=True, retry=Retry(attempts=1))
+    def mail(ctx) -> str:
+        if ctx.item == 3:
+            raise Fatal("No such address.", code="no-address")
+        return "sent"
+
+    workflow = Workflow(
+        "test-mailing",
+        version=1,
+        input=flows.Parcel,
+        title="Mails",
+        steps=[flows.pack, fan_out(mail, over=flows.pack)],
+        on_failure="compensate",
+    )
+    yield workflow
+    registry.forget(workflow)
+
+
+def test_a_retry_only_fan_out_that_is_partly_done_is_a_point_of_no_return(owner, engine, mailing):
+    run = engine.finish(engine.start(mailing, owner=owner))
+    assert run.state == "failed", "two mails are out: what came before them is not undone"
+    assert engine.states(run)["pack"] == "completed"

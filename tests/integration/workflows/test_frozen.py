@@ -1,5 +1,6 @@
 """A process that stops dead inside a transaction holds one run for some seconds, and no other."""
 
+import threading
 import time
 
 import pytest
@@ -7,11 +8,22 @@ from django.db import OperationalError, connection, connections, transaction
 
 from outbox import failpoints
 from tests.factories import make_run
-from tests.flows import ordering
+from tests.flows import Parcel, ordering, pack, weigh
+from workflows.definitions import Workflow, fan_out
 from workflows.engine.outcomes import Succeeded
 from workflows.models import Run, Step
-from workflows.services import settling, start
+from workflows.services import items, settling, start
+from workflows.services.overdue import expire_run
 from workflows.states import StepState
+
+dated = Workflow(
+    "test-dated",
+    version=1,
+    input=Parcel,
+    title="Parcel",
+    steps=[pack, fan_out(weigh, over=pack)],
+    deadline=600,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,3 +94,38 @@ def test_a_worker_that_slept_inside_its_commit_does_not_lose_its_work(
         cursor.execute("SET idle_in_transaction_session_timeout = '50ms'")
     settling.settle_for_certain(lease, Succeeded(output={"text": "done"}), clock=clock, roll=0.5)
     assert run.steps.get(name="reserve").state == StepState.COMPLETED
+
+
+def test_a_deadline_and_a_part_that_tells_something_do_not_wait_for_each_other(
+    owner, engine, frozen, monkeypatch
+):
+    """Each takes the part's row first, then the run's stream."""
+    run = engine.start(dated, owner=owner)
+    engine.work(run.steps.get(name="pack"))
+    leases = [engine.acquire(step) for step in run.steps.filter(parent__isnull=False).order_by("index")]
+    engine.clock.turn(601)
+    write, fenced, errors = items.record, threading.Event(), []
+
+    def write_late(*args, **options):
+        fenced.set()
+        time.sleep(0.5)
+        return write(*args, **options)
+
+    def tell():
+        try:
+            items.say(leases[-1], "Weighing", {}, clock=engine.clock)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(items, "record", write_late)
+    telling = threading.Thread(target=tell)
+    telling.start()
+    fenced.wait(5)
+    with transaction.atomic():
+        locked = Run.objects.locked(run.pk)
+        expire_run(locked, Step.objects.locked(run.pk), now=engine.clock.now(), roll=0.5)
+    telling.join(10)
+    assert errors == []
+    assert Run.objects.get(pk=run.pk).state == "failed"

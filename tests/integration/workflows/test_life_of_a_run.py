@@ -196,7 +196,7 @@ def test_an_outcome_that_the_database_refuses_fails_the_step_at_once(owner, cloc
 def test_a_connection_that_died_during_the_body_does_not_cost_the_work(owner, clock, engine, monkeypatch):
     run = begin(owner, clock)
     lease = engine.acquire(run.steps.get(name="reserve"))
-    settle, tries = settling.settle, []
+    settle, tries = settling._settle, []
 
     def fail_first(*args, **options):
         tries.append(1)
@@ -204,7 +204,7 @@ def test_a_connection_that_died_during_the_body_does_not_cost_the_work(owner, cl
             raise OperationalError("the server closed the connection")
         return settle(*args, **options)
 
-    monkeypatch.setattr(settling, "settle", fail_first)
+    monkeypatch.setattr(settling, "_settle", fail_first)
     monkeypatch.setattr(settling, "SETTLE_PAUSE_SECONDS", 0)
     _, opened = settling.settle_for_certain(lease, Succeeded(output={"text": "done"}), clock=clock, roll=0.5)
     assert len(opened) == 1

@@ -1,16 +1,18 @@
 """Large outputs live in the storage; a run that is erased leaves nothing behind but who erased it."""
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import OperationalError
 
 from outbox import wire
 from outbox.models import Entry, Stream
 from outbox.redis import client
+from tests import flows
 from tests.flows import ordering
 from workflows import selectors, storage
 from workflows.errors import InvalidTransition, LeaseLost, StoredValueLost
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
-from workflows.services import cancel, erase, rerun, start
+from workflows.services import cancel, erase, fanning, rerun, settling, start
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -131,3 +133,108 @@ def test_reasons_of_earlier_actions_go_with_the_run(owner, engine, operator, red
     run = cancel(begin(owner, engine).pk, by=operator, reason="the customer Smith", clock=engine.clock)
     erase(run.pk, by=operator, clock=engine.clock)
     assert set(AuditEntry.objects.values_list("action", "reason")) == {("cancel", ""), ("erase", "")}
+
+
+def test_a_storage_that_is_away_for_a_moment_costs_no_attempt(owner, engine, small_rows, monkeypatch):
+    run = begin(owner, engine)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    outcome, save, faults = engine.execute(lease), storage.save, [OSError("503"), OSError("503")]
+
+    def stumble(name, content):
+        if faults:
+            raise faults.pop()
+        return save(name, content)
+
+    monkeypatch.setattr(storage, "save", stumble)
+    monkeypatch.setattr(settling, "SETTLE_PAUSE_SECONDS", 0)
+    settling.settle_for_certain(lease, outcome, clock=engine.clock, roll=0.5)
+    assert engine.states(run)["reserve"] == "completed"
+
+
+def test_a_storage_that_stays_away_fails_the_attempt_whose_effect_its_undo_must_know_of(
+    owner, engine, small_rows, monkeypatch
+):
+    def fail(name, content):
+        raise OSError("503")
+
+    monkeypatch.setattr(storage, "save", fail)
+    monkeypatch.setattr(settling, "SETTLE_PAUSE_SECONDS", 0)
+    run = begin(owner, engine)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    settling.settle_for_certain(lease, engine.execute(lease), clock=engine.clock, roll=0.5)
+    step = run.steps.get(name="reserve")
+    assert (step.state, step.error["code"], step.outcome_unknown) == ("retrying", "output-not-kept", True)
+
+
+def test_a_commit_whose_answer_was_lost_keeps_the_file_that_its_row_names(
+    owner, engine, small_rows, monkeypatch, tmp_path
+):
+    """Storages that overwrite give the second try the same name."""
+    monkeypatch.setattr(
+        storage, "default_storage", FileSystemStorage(location=tmp_path, allow_overwrite=True)
+    )
+    monkeypatch.setattr(settling, "SETTLE_PAUSE_SECONDS", 0)
+    run = begin(owner, engine)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    outcome, commit = engine.execute(lease), settling._commit
+
+    def lose_the_answer(*args, **options):
+        monkeypatch.setattr(settling, "_commit", commit)
+        commit(*args, **options)
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(settling, "_commit", lose_the_answer)
+    with pytest.raises(LeaseLost):
+        settling.settle_for_certain(lease, outcome, clock=engine.clock, roll=0.5)
+    assert selectors.read_output(run.steps.get(name="reserve").pk)["text"] == f"{LONG} reserved"
+
+
+def test_a_zombie_that_ends_after_its_run_was_erased_leaves_nothing(
+    owner, engine, operator, small_rows, redis_client
+):
+    run = begin(owner, engine)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    outcome = engine.execute(lease)
+    engine.cancel(run, by=operator)
+    engine.sweep(after_seconds=31)
+    erase(run.pk, by=operator, clock=engine.clock)
+    with pytest.raises(LeaseLost):
+        settling.settle_for_certain(lease, outcome, clock=engine.clock, roll=0.5)
+    assert files(run) == []
+
+
+def test_a_list_that_is_fanned_out_stays_in_its_row_so_that_no_commit_reads_a_storage(
+    owner, engine, small_rows
+):
+    run = engine.start(flows.fanning, input={"parts": list(range(200))}, owner=owner)
+    engine.work(run.steps.get(name="pack"))
+    assert run.steps.get(name="pack").output_file is None
+    assert run.steps.filter(parent__isnull=False).count() == 200
+    assert files(run) == []
+
+
+def test_a_fan_out_whose_items_are_lost_fails_by_itself(owner, engine, monkeypatch):
+    """A list that an older run kept outside its row."""
+
+    def lost(step_id):
+        raise StoredValueLost("Gone.", code="stored-value-missing")
+
+    monkeypatch.setattr(fanning, "read_output", lost)
+    run = engine.finish(engine.start(flows.fanning_back, owner=owner))
+    assert (run.state, run.error["code"]) == (RunState.COMPENSATED, "stored-value-missing")
+    assert engine.states(run)["pack"] == "compensated"
+
+
+def test_work_whose_result_the_database_refuses_is_undone(owner, engine, monkeypatch):
+    run = engine.start(flows.undoing, owner=owner)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    complete = settling._complete_step
+
+    def refuse(*args, **options):
+        monkeypatch.setattr(settling, "_complete_step", complete)
+        raise ValueError("no column holds this")
+
+    monkeypatch.setattr(settling, "_complete_step", refuse)
+    settling.settle_for_certain(lease, engine.execute(lease), clock=engine.clock, roll=0.5)
+    assert engine.finish(run).state == RunState.COMPENSATED
+    assert ("release", None) in flows.ledger

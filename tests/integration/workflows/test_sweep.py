@@ -1,6 +1,7 @@
 import pytest
 from django.db import OperationalError
 
+from tests import flows
 from tests.factories import NOW, make_run
 from tests.integration.workflows.test_leases import name_of_a_dead_process
 from workflows.models import Attempt, Run, Step
@@ -176,3 +177,53 @@ def test_the_plan_of_a_later_release_can_be_read(owner, engine, sent):
 def test_finished_runs_have_no_alarm(owner, engine, sent):
     step_of(owner, StepState.COMPLETED, StepState.COMPLETED, StepState.COMPLETED)
     assert engine.sweep(after_seconds=100_000) == 0
+
+
+def test_a_run_that_is_locked_or_large_does_not_keep_the_alarms_of_others_from_ringing(
+    owner, engine, sent, settings
+):
+    settings.LONGHAUL = {**settings.LONGHAUL, "SWEEP_BATCH_SIZE": 5}
+    large = engine.start(flows.fanning, input={"parts": list(range(20))}, owner=owner)
+    engine.work(large.steps.get(name="pack"))
+    other = engine.start(flows.ordering, owner=owner)
+    due_at = other.steps.get(name="reserve").due_at
+    engine.sweep(after_seconds=11)
+    assert other.steps.get(name="reserve").due_at > due_at
+
+
+@pytest.fixture
+def busy(monkeypatch) -> None:
+    monkeypatch.setattr("workflows.services.queues.count_messages", lambda names: dict.fromkeys(names, 99))
+
+
+def test_a_long_queue_is_not_flooded(owner, engine, sent, busy):
+    """RELIABILITY C-7: ready steps behind a slow worker for 10 minutes cost at most 1.5 messages each."""
+    run = engine.start(flows.fanning, input={"parts": list(range(10))}, owner=owner)
+    engine.work(run.steps.get(name="pack"))
+    sent.clear()
+    for _ in range(600):
+        engine.sweep(after_seconds=1)
+    assert len(sent) <= 5
+
+
+def test_parts_in_a_long_queue_are_looked_at_together(
+    owner, engine, sent, busy, django_assert_max_num_queries
+):
+    run = engine.start(flows.fanning, input={"parts": list(range(40))}, owner=owner)
+    engine.work(run.steps.get(name="pack"))
+    with django_assert_max_num_queries(12):
+        engine.sweep(after_seconds=11)
+    assert not run.steps.filter(parent__isnull=False, due_at__lte=engine.clock.now()).exists()
+
+
+def test_a_message_lost_from_a_queue_that_was_long_is_missed_once_it_is_short(
+    owner, engine, sent, monkeypatch
+):
+    monkeypatch.setattr("workflows.services.queues.count_messages", lambda names: dict.fromkeys(names, 99))
+    run = engine.start(flows.ordering, owner=owner)
+    engine.sweep(after_seconds=11)
+    monkeypatch.setattr("workflows.services.queues.count_messages", lambda names: dict.fromkeys(names, 0))
+    sent.clear()
+    engine.sweep(after_seconds=31)
+    assert len(sent) == 1
+    assert run.steps.get(name="reserve").dispatch_count == 1

@@ -62,13 +62,13 @@ def test_a_failed_attempt_raises_after_it_was_settled(owner, sent):
 
 def test_a_worker_that_lost_its_lease_ends_its_chain_and_writes_nothing(owner, sent, monkeypatch):
     run = services.start(ordering, input={}, owner=owner)
-    settle = settling.settle
+    settle = settling._settle
 
     def give_the_lease_away_first(*args, **options):
         Step.objects.filter(name="reserve").update(lease_token=uuid4())
         return settle(*args, **options)
 
-    monkeypatch.setattr(settling, "settle", give_the_lease_away_first)
+    monkeypatch.setattr(settling, "_settle", give_the_lease_away_first)
     assert deliver(step_of(run, "reserve").id).chain is None
     assert step_of(run, "reserve").state == StepState.RUNNING
 
