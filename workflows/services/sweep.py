@@ -43,13 +43,13 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
     Safe to run any number of times at once: each step is looked at again under its run's lock, and a run that another
     process has locked is left to it.
     """
-    rows = Step.objects.due(now=clock.now()).values_list("id", "run_id", "queue", "state", "dispatch_count")
+    rows = Step.objects.due(now=clock.now()).values_list(*Due._fields)
     due = [Due(*row) for row in rows[: conf().sweep_batch_size]]
     queues = Queues({one.queue for one in due if one.queue})
     sender = _Sender(clock)
     spared: set[object] = set()
     for one in [*due, *_orphans()]:
-        step_id, run_id = one.step_id, one.run_id
+        step_id, run_id = one.id, one.run_id
         if run_id in spared or one.group in spared:
             continue
         try:
@@ -69,17 +69,19 @@ def sweep(*, clock: Clock, roll: Callable[[], float]) -> int:
 
 
 class Due(NamedTuple):
-    """A step that is due. `group`: those of its run that may wait in the queue beside it."""
+    """A step that is due. `group`: those of its run that wait in the queue beside it; one that is held is alone."""
 
-    step_id: UUID
+    id: UUID
     run_id: UUID
     queue: str = ""
     state: str = ""
-    sent: int = 0
+    dispatch_count: int = 0
+    retry_at: datetime | None = None
+    lease_token: UUID | None = None
 
     @property
-    def group(self) -> tuple[UUID, str, str, int]:
-        return self.run_id, self.queue, self.state, self.sent
+    def group(self) -> tuple[object, ...]:
+        return self[1:]
 
 
 class Taken(NamedTuple):
@@ -135,7 +137,7 @@ def _take_up(one: Due, queues: Queues, *, clock: Clock, roll: float) -> Taken:
         if run is None:
             return Taken(spares=one.run_id)
         steps = Step.objects.locked(one.run_id)
-        step = Step.objects.under_lock(steps, one.step_id)
+        step = Step.objects.under_lock(steps, one.id)
         now = clock.now()
         if step.lease_token is not None:
             _check_lease(run, steps, step, now=now, roll=roll)

@@ -227,3 +227,13 @@ def test_a_message_lost_from_a_queue_that_was_long_is_missed_once_it_is_short(
     engine.sweep(after_seconds=31)
     assert len(sent) == 1
     assert run.steps.get(name="reserve").dispatch_count == 1
+
+
+def test_a_dead_worker_is_found_beside_steps_that_wait_in_a_long_queue(owner, engine, sent, busy):
+    run = engine.start(flows.fanning_back, input={"fails": ["total"]}, owner=owner)
+    while ready := run.steps.filter(state=StepState.READY).order_by("position", "index").first():
+        engine.work(ready)
+    held = run.steps.get(name="weigh[2]")
+    assert engine.acquire(held) is not None
+    engine.sweep(after_seconds=31)
+    assert run.steps.get(name="weigh[2]").lease_token is None
