@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Q
 from django.urls import reverse
 
 from outbox import wire
@@ -16,6 +16,7 @@ from outbox.models import Stream
 from workflows.definitions import find
 from workflows.errors import UnknownWorkflow
 from workflows.models import Attempt, Item, Run, Step
+from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
 from workflows.rights import actions_for
 from workflows.services.outputs import read_output
@@ -51,14 +52,16 @@ def consistent_read() -> Iterator[None]:
             yield
 
 
-def snapshot(run: Run, *, link: Link = str, viewer: Viewer = None) -> dict[str, Any]:
+def snapshot(
+    run: Run, *, link: Link = str, viewer: Viewer = None, steps: list[Step] | None = None
+) -> dict[str, Any]:
     """A run as PROTOCOL section 1 shows it, with the `seq` that a stream goes on from.
 
-    link: makes an absolute address of a path. viewer: whose `allowed_actions` are meant; None: whoever's. Read the run
-    itself inside the same `consistent_read()`.
+    link: makes an absolute address of a path. viewer: whose `allowed_actions` are meant; None: whoever's. steps: what
+    `steps_of` gave, if it was asked already. Read the run itself inside the same `consistent_read()`.
     """
     stream = Stream.objects.get(key=run.id)
-    steps = steps_of(run)
+    steps = steps_of(run) if steps is None else steps
     usage = _usage(Attempt.objects.filter(step__run=run).values_list("usage", flat=True))
     return {
         **_row(run, steps, stream, usage, link=link, viewer=viewer),
@@ -95,24 +98,6 @@ def attempts(step: Step, *, for_operator: bool) -> list[dict[str, Any]]:
         }
         for attempt in step.attempts.order_by("started_at", "id")
     ]
-
-
-def count_parts(steps: Sequence[Step]) -> None:
-    """Give each fan-out among `steps` the progress of its parts, in one query; rows keep what they have."""
-    fans = {step.id: step for step in steps if step.kind == StepKind.FAN_OUT}
-    if not fans:
-        return
-    counts: dict[UUID, dict[str, int]] = {pk: {} for pk in fans}
-    rows = (
-        Step.objects.filter(parent_id__in=fans).values_list("parent_id", "state").annotate(count=Count("pk"))
-    )
-    for parent, state, count in rows.order_by():
-        counts[parent][state] = count
-    for pk, step in fans.items():
-        done = sum(counts[pk].get(state, 0) for state in STEP_DONE)
-        step.progress = (
-            {"done": done, "total": sum(counts[pk].values()), "unit": "parts"} if counts[pk] else None
-        )
 
 
 def run_rows(runs: Sequence[Run], *, link: Link = str, viewer: Viewer = None) -> list[dict[str, Any]]:

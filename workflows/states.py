@@ -100,5 +100,8 @@ RUN_FORWARD = frozenset({RunState.PENDING, RunState.RUNNING, RunState.WAITING})
 # A step whose successor may start.
 STEP_DONE = frozenset({StepState.COMPLETED, StepState.SKIPPED})
 
+# A step that is being undone, or was.
+STEP_UNDO = frozenset({StepState.COMPENSATING, StepState.COMPENSATED, StepState.COMPENSATION_FAILED})
+
 # After these nobody knows whether the step had its effect, so its undo runs too.
 OUTCOME_UNKNOWN = frozenset({AttemptState.TIMED_OUT, AttemptState.LOST})

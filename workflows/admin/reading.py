@@ -15,8 +15,9 @@ from outbox.models import Entry, Stream
 from workflows.admin.conf import conf
 from workflows.admin.payloads import PERMISSION, JSONSize
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
+from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
-from workflows.selectors import consistent_read, count_parts, runs_visible_to
+from workflows.selectors import consistent_read, runs_visible_to
 from workflows.states import RUN_TERMINAL, RunState, StepState
 
 Row = TypeVar("Row", bound=Model)

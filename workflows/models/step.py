@@ -249,8 +249,9 @@ class Step(Leased, StateMachine):
         source=[StepState.PENDING, *UNHELD, StepState.FAILED, StepState.CANCELLED],
         target=StepState.SKIPPED,
     )
-    def skip(self, output: Any, *, now: datetime) -> None:
+    def skip(self, output: Any, *, now: datetime, reason: str = "") -> None:
         self.rest()
+        self.state_info = {"template": "{reason}", "params": {"reason": reason}} if reason else None
         self.output, self.output_file, self.error, self.finished_at = output, None, None, now
 
     @transition(

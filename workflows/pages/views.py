@@ -19,8 +19,11 @@ from workflows import selectors
 from workflows.definitions import find
 from workflows.errors import UnknownWorkflow
 from workflows.pages.activity import said_so_far
+from workflows.pages.answers import AnswerForm
+from workflows.pages.cards import label, plural
 from workflows.pages.conf import conf
-from workflows.pages.painting import Painter, label, plural, rows
+from workflows.pages.deeds import Deeds, deeds_of
+from workflows.pages.painting import Painter, rows
 from workflows.pages.words import words
 
 Snapshot = Mapping[str, Any]
@@ -31,24 +34,45 @@ Snapshot = Mapping[str, Any]
 @login_required
 def run_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The page of one run. A run that the user may not see is absent: 404."""
+    return show(request, run_id)
+
+
+def show(
+    request: HttpRequest,
+    run_id: UUID,
+    *,
+    given: AnswerForm | None = None,
+    refusal: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """The page as it stands now. given, refusal: of `deeds_of`. Raises Http404."""
     limit = conf().page_items_max
     with selectors.consistent_read():
         run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
-        snapshot = selectors.snapshot(run)
+        steps = selectors.steps_of(run)
+        snapshot = selectors.snapshot(run, viewer=request.user, steps=steps)
+        deeds = deeds_of(request.user, run, steps, given=given, refusal=refusal)
         items = selectors.page_items(run, limit=limit + 1)
         said = said_so_far(run_id)
-    context = page_context(snapshot, items[:limit], said, is_cut=len(items) > limit, now=timezone.now())
-    return render(request, "runs/detail.html", context)
+    context = page_context(
+        snapshot, items[:limit], said, is_cut=len(items) > limit, now=timezone.now(), deeds=deeds
+    )
+    return render(request, "runs/detail.html", context, status=status)
 
 
 def page_context(
-    run: Snapshot, items: Sequence[Mapping[str, Any]], said: Mapping[str, Any], *, is_cut: bool, now: datetime
+    run: Snapshot,
+    items: Sequence[Mapping[str, Any]],
+    said: Mapping[str, Any],
+    *,
+    is_cut: bool,
+    now: datetime,
+    deeds: Deeds | None = None,
 ) -> dict[str, Any]:
     """Everything that `runs/detail.html` shows. items: as of `selectors.page_items`; said: of `said_so_far`."""
     model = item_model(run)
     noun = nouns(model)
     painter = Painter(words=words(), now=now, noun=noun, labels=field_labels(model))
-    order = {step["name"]: step["position"] for step in run["steps"]}
     blank = {"step": "", "index": "", "key": "", "value": {}}
     return {
         **said,
@@ -58,14 +82,14 @@ def page_context(
         "percent": painter.percent(run),
         "position": painter.position(run),
         "failure": painter.failure(run),
+        "kept": painter.kept(run),
+        "gone": painter.gone(run),
+        "deeds": deeds or Deeds(),
         "empty": painter.empty(run),
         "as_of": wire.timestamp(now)[11:19],
         "reference": str(run["id"])[-8:],
         "steps": rows(painter, run),
-        "cards": [
-            painter.card(item)
-            for item in sorted(items, key=lambda item: (order[item["step"]], item["index"]))
-        ],
+        "cards": [painter.card(item) for item in in_order(run, items)],
         "blank": painter.card(blank),
         "is_cut": is_cut,
         "has_items": model is not None or bool(items),
@@ -80,6 +104,17 @@ def page_context(
             "now": wire.timestamp(now),
         },
     }
+
+
+def in_order(run: Snapshot, items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Items by their step in the plan, then by part (`score[3]`), then by index."""
+    positions = {step["name"]: step["position"] for step in run["steps"]}
+
+    def place(item: Mapping[str, Any]) -> tuple[int, int, int]:
+        name, _, part = item["step"].partition("[")
+        return positions.get(name, -1), int(part[:-1] or -1), item["index"]
+
+    return sorted(items, key=place)
 
 
 def chosen(template: str, run: Snapshot) -> str:

@@ -16,12 +16,14 @@ def words() -> dict[str, Any]:
         "run": run_words(),
         "step": step_words(),
         "freshness": freshness(),
+        **afterwards(),
+        **moments(),
         **sentences(),
     }
 
 
 def headlines() -> dict[str, str]:
-    """What a run is up to. A running one shows the titles of its current steps instead, when there are any."""
+    """What a run is up to. One that runs or waits shows the titles of its current steps instead, if there are any."""
     return {
         "pending": _("Waiting to start"),
         "running": _("Working"),
@@ -64,7 +66,7 @@ def step_words() -> dict[str, str]:
         "cancelled": _("stopped"),
         "compensating": _("being undone"),
         "compensated": _("undone"),
-        "compensation_failed": _("could not be undone"),
+        "compensation_failed": _("could not be undone: an operator was told"),
     }
 
 
@@ -82,25 +84,75 @@ def freshness() -> dict[str, str]:
     }
 
 
+def afterwards() -> dict[str, dict[str, str]]:
+    """What is said of a run that stops, or is undone, by its state."""
+    return {
+        "detail": {
+            "cancelling": _("What is at work ends first; nothing new begins."),
+            "compensating": _("What was done is taken back, the newest first."),
+        },
+        "undone": {
+            "compensating": _("Steps undone so far: {count}"),
+            "compensated": _("Steps undone: {count}"),
+            "compensation_failed": _("Steps undone: {count}"),
+        },
+        "kept": {
+            "failed": _("What was done until then is kept."),
+            "compensation_failed": _("An operator was told. What was undone stays undone."),
+        },
+        "gone": {
+            "compensating": _(
+                "This run is being undone. What it made, its result or report included, is going."
+            ),
+            "compensated": _("This run was undone. What it made, its result or report included, is gone."),
+            "compensation_failed": _(
+                "This run was undone in part. Its result or report is not offered any more."
+            ),
+        },
+    }
+
+
+def moments() -> dict[str, Any]:
+    """Points in time and durations."""
+    return {
+        "moment": _("{day}\u00a0{month}, {time}"),
+        "utc": _("{time}\u00a0UTC"),
+        "months": [
+            *(_("Jan"), _("Feb"), _("Mar"), _("Apr"), _("May"), _("Jun")),
+            *(_("Jul"), _("Aug"), _("Sep"), _("Oct"), _("Nov"), _("Dec")),
+        ],
+        "instant": _("under\u00a01\u00a0s"),
+        "seconds": _("{seconds}\u00a0s"),
+        "minutes": _("{minutes}\u00a0min {seconds}\u00a0s"),
+        "hours": _("{hours}\u00a0h {minutes}\u00a0min"),
+        "days": _("{days}\u00a0d {hours}\u00a0h"),
+    }
+
+
 def sentences() -> dict[str, str]:
     return {
         "counted": _("{done} of {total} {unit}"),
         "counting": _("{done} {unit}"),
         "position": _("Step {number} of {total}"),
+        "positions": _("Steps {numbers} of {total}"),
         "all_done": _("All steps done"),
         "not_started": _("Steps to do: {total}"),
         "stopped_at": _("{done} of {total} steps done"),
         "in_time": _("{text} in {time}"),
+        "in_work": _("{text} in {time} of work, begun {since}"),
+        "waited": _("waited {time}"),
+        "until": _("Until {time}"),
+        "waiting_until": _("waiting until {time}"),
+        "skipped_since": _("skipped: {reason}"),
+        "failed_parts": _("failed: {names}"),
         "again_in": _("trying again in {time} ({number} of {total})"),
         "again_now": _("trying again now ({number} of {total})"),
         "try_of": _("try {number} of {total}"),
         "failure": _("{step}: {detail}"),
+        "undo_failure": _("{step} could not be undone: {detail}"),
+        "because": _("The reason: {detail}"),
         "failure_unknown": _("It stopped without saying why."),
         "page": _("page {page}"),
-        "instant": _("under\u00a01\u00a0s"),
-        "seconds": _("{seconds}\u00a0s"),
-        "minutes": _("{minutes}\u00a0min {seconds}\u00a0s"),
-        "hours": _("{hours}\u00a0h {minutes}\u00a0min"),
         "below": _("{count} new below"),
         "nothing_yet": _("They appear here one by one, as they are found."),
         "nothing": _("Nothing was found."),

@@ -90,7 +90,7 @@ def skip(
                 steps,
                 f"{step} is {chosen.state}: only a step that is not at work and not done is skipped",
             )
-        chosen.skip(_output(run, chosen, output), now=now)
+        chosen.skip(_output(run, chosen, output), now=now, reason=storable(reason))
         chosen.save()
         if chosen.kind == StepKind.FAN_OUT:
             Step.objects.skip_parts(chosen, now=now)

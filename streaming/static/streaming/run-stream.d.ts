@@ -10,6 +10,8 @@ export interface Progress {
   done: number;
   total: number | null;
   unit: string;
+  /** Of a fan-out: names of the first parts that failed. */
+  failed?: string[];
 }
 
 export type RunState =
@@ -23,16 +25,18 @@ export type StepState =
 export interface Step {
   name: string;
   title: string;
+  kind: "step" | "wait" | "fan_out";
   position: number;
   stage: number;
   branch: number;
   state: StepState;
+  /** What it last said; while `skipped`: why. */
   state_info: string;
   attempt: number;
   max_attempts: number;
   progress: Progress | null;
   items_count: number;
-  /** RFC 3339, UTC, like every time here. While `retrying`: when the next try begins. */
+  /** RFC 3339, UTC, like every time here. While `retrying`: when the next try begins; while `waiting`: until when. */
   due_at: string | null;
   started_at: string | null;
   finished_at: string | null;
@@ -161,17 +165,27 @@ export interface Card {
 
 /** The sentences of a run, in the words that the server gives. `now`: milliseconds, on the server's clock. */
 export class Painter {
-  constructor(page: { words: Record<string, unknown>; noun?: [string, string]; labels?: Record<string, string> });
+  constructor(page: {
+    words: Record<string, unknown>;
+    noun?: [string, string];
+    labels?: Record<string, string>;
+    /** "UTC": times as the server says them; else where the reader is. */
+    zone?: string;
+  });
   headline(run: Snapshot): string;
   detail(run: Snapshot): string;
   percent(run: Snapshot): number;
   position(run: Snapshot): string;
   note(step: Step, now: number): string;
   why(step: Step): string;
+  failedParts(step: Step): string;
   failure(run: Snapshot): string;
+  kept(run: Snapshot): string;
+  gone(run: Snapshot): string;
   empty(run: Snapshot): string;
   found(count: number): string;
   duration(seconds: number): string;
+  moment(iso: string): string;
   card(value: Record<string, unknown>): Card;
   label(name: string, labels?: Record<string, string>): string;
   text(value: unknown): string;

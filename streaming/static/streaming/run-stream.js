@@ -409,50 +409,74 @@ export class RunStream extends EventTarget {
 const CURRENT = new Set(["running", "retrying", "waiting", "compensating"]);
 const DONE = new Set(["completed", "skipped"]);
 const BROKEN = new Set(["failed", "compensation_failed"]);
+const UNDO = new Set(["compensating", "compensated", "compensation_failed"]);
 const ENDED = new Set([...DONE, ...BROKEN, "cancelled", "compensated"]);
+const TIMED = new Set(["running", "completed", "failed"]); // states whose step says how long it took
 const PLACED = ["kind", "value", "page", "quote"]; // fields of an item with a place of their own on its card
+const IDLE_SECONDS = 60;
+const NAMED_PARTS = 5;
+
+// What an event makes of its subject. Any other event changes no state: a later server may have more of them.
+const RUN_STATES = { started: "running", resumed: "running" };
+for (const state of ["waiting", "completed", "failed", "cancelling", "cancelled", ...UNDO]) RUN_STATES[state] = state;
+const STEP_STATES = { started: "running", expanded: "running", retry_scheduled: "retrying", reset: "pending" };
+for (const state of ["waiting", "completed", "failed", "skipped", "cancelled"]) STEP_STATES[state] = state;
+const UNDO_STATES = { started: "compensating", completed: "compensated", failed: "compensation_failed" };
+
+/** Of the name of a fan-out's part, `score[3]`: the fan-out's, and the part's number. Of any other step: -1. */
+function partOf(name) {
+  const [, of, index] = /^([^[]*)\[(\d+)\]$/.exec(name ?? "") ?? [];
+  return of === undefined ? { of: name, index: -1 } : { of, index: Number(index) };
+}
 
 /**
- * A snapshot, moved on by one event (or ephemeral frame). Changes and returns `run`; unknown types change nothing.
- * Events that the snapshot holds already are ignored.
+ * A snapshot, moved on by one event (or ephemeral frame). Changes and returns `run`; unknown types and unknown steps
+ * change nothing. Events that the snapshot holds already are ignored.
  */
 export function reduce(run, event) {
   if (event.seq !== undefined) {
     if (event.seq <= run.seq) return run;
     run.seq = event.seq;
   }
-  const { type, data = {}, time, attempt } = event;
+  const { type, data, time, attempt } = { ...event, data: event.data ?? {} };
   const [subject, verb] = type.split(".");
-  const step = run.steps.find(({ name }) => name === event.step);
-  if (step && attempt > step.attempt && subject !== "compensation" && data.kind !== "undo") {
+  const { of, index } = partOf(event.step);
+  const step = run.steps.find(({ name }) => name === of);
+  const isWhole = step && index < 0;
+  if (isWhole && attempt > step.attempt && subject !== "compensation" && data.kind !== "undo") {
     // The next try has begun. A frame, which takes the shorter way, may tell it before the event does.
     Object.assign(step, { attempt, error: null, progress: null, finished_at: null });
     if (["pending", "ready", "retrying"].includes(step.state)) step.state = "running";
   }
-  if (subject === "run") reduceRun(run, verb, event);
+  if (subject === "run") reduceRun(run, verb, { data, time });
+  else if (type === "message") run.state_info = data.text ?? "";
+  else if (type === "item.committed" && step) step.items_count = isWhole ? Math.max(step.items_count, data.index + 1) : step.items_count + 1;
+  else if (step && !isWhole) reducePart(step, event.step, subject, verb);
   else if (step && subject === "step") {
     if (verb !== "progress") run.state_info = ""; // what the step before said is over
-    reduceStep(step, verb, event);
-  } else if (step && subject === "compensation") {
-    step.state = { started: "compensating", completed: "compensated", failed: "compensation_failed" }[verb];
-    step.error = data.error ?? null;
-  } else if (type === "item.committed" && step) step.items_count = Math.max(step.items_count, data.index + 1);
-  else if (type === "message") run.state_info = data.text;
+    reduceStep(step, verb, { data, time });
+  } else if (step && subject === "compensation" && UNDO_STATES[verb]) {
+    Object.assign(step, { state: UNDO_STATES[verb], error: data.error ?? null, finished_at: null });
+  }
   if (ENDED.has(step?.state)) step.finished_at ??= time;
   const names = (isIt) => run.steps.filter(({ state }) => isIt(state)).map(({ name }) => name);
+  // That a wait was answered is told of its step; the run goes on without a word.
+  const isAtWork = names((state) => state === "running" || state === "retrying").length;
+  if (run.state === "waiting" && (isAtWork || !names((state) => state === "waiting").length)) run.state = "running";
   run.current_steps = names((state) => state !== "pending" && !ENDED.has(state));
   run.progress = { ...run.progress, done: names((state) => DONE.has(state)).length };
   return run;
 }
 
 function reduceRun(run, verb, { data, time }) {
-  if (verb === "created") return;
-  run.state = { started: "running", resumed: "running" }[verb] ?? verb;
-  run.is_terminal = ENDED.has(run.state);
+  const state = RUN_STATES[verb];
+  if (!state) return;
+  run.state = state;
+  run.is_terminal = ENDED.has(state);
   run.finished_at = run.is_terminal ? time : null;
   run.started_at ??= time;
   run.state_info = "";
-  run.error = data.error ?? null;
+  if (!UNDO.has(state) || data.error) run.error = data.error ?? null; // an undo does not forget what it is for
   const broken = data.failed_step && run.steps.find(({ name }) => name === data.failed_step);
   if (broken) broken.error = data.error;
 }
@@ -463,58 +487,119 @@ function reduceStep(step, verb, { data, time }) {
     if (step.state === "running" && !back) step.progress = data; // a late frame must not move the bar back
     return;
   }
-  step.state = { started: "running", retry_scheduled: "retrying" }[verb] ?? verb;
+  const state = STEP_STATES[verb];
+  if (!state) return;
+  step.state = state;
   step.error = data.error ?? null;
-  step.due_at = data.retry_at ?? null;
-  if (verb === "started") [step.started_at, step.attempt] = [step.started_at ?? time, Math.max(step.attempt, 1)];
+  step.due_at = data.retry_at ?? data.expires_at ?? null;
+  step.state_info = data.reason ?? "";
+  if (verb === "started" || verb === "waiting") step.started_at ??= time;
+  if (verb === "started" && !isFanOut(step)) step.attempt = Math.max(step.attempt, 1);
+  if (verb === "reset") step.started_at = step.finished_at = null;
   if (verb === "retry_scheduled") step.max_attempts = data.max_attempts ?? step.max_attempts;
-  if (verb === "completed") step.items_count = data.items_count ?? step.items_count;
-  if (step.state !== "running") step.progress = null;
+  if (verb === "completed" && !isFanOut(step)) step.items_count = data.items_count ?? step.items_count;
+  if (verb === "expanded") {
+    const done = Math.min(step.progress?.done ?? 0, data.parts); // what an earlier round did is not done again
+    step.progress = data.parts ? { done, total: data.parts, unit: "parts", failed: [] } : null;
+  } else if (state !== "running" && !isFanOut(step)) step.progress = null;
 }
 
+/** The parts of a fan-out are not on the page: they are counted. */
+function reducePart(step, name, subject, verb) {
+  if (subject === "compensation" && step.state !== "compensating" && verb === "started") {
+    // How many are to be undone is the server's to say.
+    Object.assign(step, { state: "compensating", progress: null, finished_at: null });
+  }
+  const { progress } = step;
+  if (!progress || (subject === "compensation") !== (step.state === "compensating")) return;
+  if (subject !== "step" && subject !== "compensation") return;
+  const failed = (progress.failed ?? []).filter((other) => other !== name);
+  if (verb === "failed") failed.push(name);
+  const isDone = verb === "completed" || verb === "skipped";
+  const done = Math.min(progress.done + (isDone ? 1 : 0), progress.total);
+  step.progress = { ...progress, done, failed: failed.sort((one, other) => partOf(one).index - partOf(other).index) };
+}
+
+const isFanOut = ({ kind }) => kind === "fan_out";
 const fill = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 const joined = (...said) => said.filter(Boolean).join(" · ");
 const secondsBetween = (start, end) => (start && end ? (Date.parse(end) - Date.parse(start)) / 1_000 : null);
 
+/** Seconds in which a step was under way: neither waits count, nor days between a failure and its retry. */
+function workedSeconds(run) {
+  const spans = run.steps
+    .filter(({ kind, started_at, finished_at }) => started_at && finished_at && kind !== "wait")
+    .map(({ started_at, finished_at }) => [Date.parse(started_at), Date.parse(finished_at)])
+    .sort(([one], [other]) => one - other);
+  if (!spans.length) return secondsBetween(run.started_at, run.finished_at);
+  let [worked, reached] = [0, spans[0][0]];
+  for (const [start, end] of spans) {
+    worked += Math.max(0, end - Math.max(start, reached));
+    reached = Math.max(reached, end);
+  }
+  return worked / 1_000;
+}
+
 /** The sentences of a run. Each method says to the letter what its twin in workflows/pages/painting.py says. */
 export class Painter {
-  constructor({ words, noun = ["result", "results"], labels = {} }) {
-    Object.assign(this, { words, noun, labels });
+  constructor({ words, noun = ["result", "results"], labels = {}, zone = "" }) {
+    Object.assign(this, { words, noun, labels, zone });
   }
 
   headline(run) {
-    const titles = run.steps.filter(({ state }) => CURRENT.has(state)).map(({ title }) => title);
-    return run.state === "running" && titles.length ? titles.join(", ") : this.words.headline[run.state] ?? run.state;
+    const isIt = (state) => (run.state === "running" ? CURRENT.has(state) : state === "waiting");
+    const titles = run.steps.filter(({ state }) => isIt(state)).map(({ title }) => title);
+    if (["running", "waiting"].includes(run.state) && titles.length) return titles.join(", ");
+    return this.words.headline[run.state] ?? run.state;
   }
 
   detail(run) {
-    return run.is_terminal || run.state_info === this.headline(run) ? "" : run.state_info;
+    const { words } = this;
+    if (run.is_terminal) return "";
+    if (words.detail[run.state]) return words.detail[run.state];
+    if (run.state === "waiting") {
+      const [first] = run.steps.filter(({ state, due_at }) => state === "waiting" && due_at).map(({ due_at }) => due_at).sort();
+      return first ? fill(words.until, { time: this.moment(first) }) : "";
+    }
+    return run.state_info === this.headline(run) ? "" : run.state_info;
   }
 
   percent(run) {
     if (!run.steps.length) return 0;
-    const parts = run.steps.map(({ state, progress }) => {
+    const parts = run.steps.map((step) => {
+      const { state, progress } = step;
       if (DONE.has(state)) return 1;
-      return CURRENT.has(state) && progress?.total ? Math.min(1, progress.done / progress.total) : 0;
+      const isCounted = state === "running" || (state === "failed" && isFanOut(step));
+      return isCounted && progress?.total ? Math.min(1, progress.done / progress.total) : 0;
     });
     return Math.trunc((100 * parts.reduce((sum, part) => sum + part, 0)) / run.steps.length);
   }
 
   position(run) {
     const { words } = this;
-    const total = run.steps.length;
-    const done = run.steps.filter(({ state }) => DONE.has(state)).length;
-    const index = run.steps.findIndex(({ state }) => CURRENT.has(state));
-    if (run.state === "completed") {
-      const text = words.all_done;
-      const taken = secondsBetween(run.started_at, run.finished_at);
-      return taken === null ? text : fill(words.in_time, { text, time: this.duration(taken) });
+    const { steps } = run;
+    const count = (isIt) => steps.filter(({ state }) => isIt(state)).length;
+    if (run.state === "completed") return this.#allDone(run);
+    if (words.undone[run.state]) return fill(words.undone[run.state], { count: count((state) => state === "compensated") });
+    const total = steps.length;
+    const current = steps.filter(({ state }) => CURRENT.has(state));
+    if (current.length && !run.is_terminal) {
+      const numbers = current.map((step) => steps.indexOf(step) + 1).join(", ");
+      if (current.length > 1) return fill(words.positions, { numbers, total });
+      return joined(fill(words.position, { number: numbers, total }), this.counted(current[0]) || this.found(current[0].items_count));
     }
-    if (index >= 0 && !run.is_terminal) {
-      const step = run.steps[index];
-      return joined(fill(words.position, { number: index + 1, total }), this.counted(step) || this.found(step.items_count));
-    }
+    const done = count((state) => DONE.has(state));
     return fill(done || run.is_terminal ? words.stopped_at : words.not_started, { done, total });
+  }
+
+  #allDone(run) {
+    const { words } = this;
+    const [text, worked] = [words.all_done, workedSeconds(run)];
+    if (worked === null) return text;
+    const span = secondsBetween(run.started_at, run.finished_at) ?? 0;
+    const time = this.duration(worked);
+    if (span - worked <= IDLE_SECONDS) return fill(words.in_time, { text, time });
+    return fill(words.in_work, { text, time, since: this.moment(run.started_at) });
   }
 
   counted({ progress }) {
@@ -525,17 +610,33 @@ export class Painter {
 
   note(step, now) {
     const { words } = this;
-    if (step.state === "retrying") return this.#again(step, now);
-    const again = ["running", "failed"].includes(step.state) && step.attempt > 1;
-    const until = step.finished_at ?? (step.state === "running" ? new Date(now).toISOString() : null);
-    const taken = secondsBetween(step.started_at, until);
+    const { state } = step;
+    if (state === "retrying") return this.#again(step, now);
+    if (state === "waiting" && step.due_at) return fill(words.waiting_until, { time: this.moment(step.due_at) });
+    const isReasoned = state === "skipped" && step.state_info;
+    const isCounted = state === "running" || (isFanOut(step) && !["pending", "ready"].includes(state));
+    const again = ["running", "failed"].includes(state) && step.attempt > 1;
     return joined(
-      words.step[step.state] ?? step.state,
-      step.state === "running" && this.counted(step),
+      isReasoned ? fill(words.skipped_since, { reason: step.state_info }) : words.step[state] ?? state,
+      isCounted && this.counted(step),
+      isCounted && this.failedParts(step),
       this.found(step.items_count),
       again && fill(words.try_of, { number: step.attempt, total: step.max_attempts }),
-      taken !== null && this.duration(taken),
+      this.#timeTaken(step, now),
     );
+  }
+
+  failedParts({ progress }) {
+    const names = progress?.failed ?? [];
+    const shown = names.slice(0, NAMED_PARTS).join(", ") + (names.length > NAMED_PARTS ? " …" : "");
+    return names.length ? fill(this.words.failed_parts, { names: shown }) : "";
+  }
+
+  #timeTaken({ state, kind, started_at, finished_at }, now) {
+    const taken = TIMED.has(state) ? secondsBetween(started_at, finished_at ?? new Date(now).toISOString()) : null;
+    if (taken === null) return "";
+    const time = this.duration(taken);
+    return kind === "wait" ? fill(this.words.waited, { time }) : time;
   }
 
   #again(step, now) {
@@ -556,7 +657,18 @@ export class Painter {
     if (!BROKEN.has(run.state)) return "";
     const broken = run.steps.find(({ state, error }) => BROKEN.has(state) && error);
     if (!broken) return run.error?.detail ?? this.words.failure_unknown;
-    return fill(this.words.failure, { step: broken.title, detail: broken.error.detail });
+    const pattern = run.state === "failed" ? this.words.failure : this.words.undo_failure;
+    return fill(pattern, { step: broken.title, detail: broken.error.detail });
+  }
+
+  kept(run) {
+    return this.words.kept[run.state] ?? "";
+  }
+
+  gone(run) {
+    const said = this.words.gone[run.state] ?? "";
+    const isReasoned = ["compensating", "compensated"].includes(run.state) && run.error;
+    return isReasoned ? `${said} ${fill(this.words.because, { detail: run.error.detail })}` : said;
   }
 
   why(step) {
@@ -569,7 +681,17 @@ export class Painter {
     if (whole < 1) return words.instant;
     if (whole < 60) return fill(words.seconds, { seconds: whole });
     if (whole < 3600) return fill(words.minutes, { minutes: Math.trunc(whole / 60), seconds: whole % 60 });
-    return fill(words.hours, { hours: Math.trunc(whole / 3600), minutes: Math.trunc((whole % 3600) / 60) });
+    if (whole < 86_400) return fill(words.hours, { hours: Math.trunc(whole / 3600), minutes: Math.trunc((whole % 3600) / 60) });
+    return fill(words.days, { days: Math.trunc(whole / 86_400), hours: Math.trunc((whole % 86_400) / 3600) });
+  }
+
+  /** A day and a time of it, where the reader is; with `zone` "UTC" as the server says it. */
+  moment(iso) {
+    const [date, utc] = [new Date(iso), this.zone === "UTC" ? "UTC" : ""];
+    const get = (unit) => date[`get${utc}${unit}`]();
+    const time = [get("Hours"), get("Minutes")].map((number) => String(number).padStart(2, "0")).join(":");
+    const text = fill(this.words.moment, { day: get("Date"), month: this.words.months[get("Month")], time });
+    return utc ? fill(this.words.utc, { time: text }) : text;
   }
 
   /** An item as its card shows it. fields: each as text, empty when there is nothing to say; more: the rest. */
@@ -618,6 +740,8 @@ export class RunProgress extends HTMLElement {
   #isEndInView = true;
   #askedAt = 0;
   #pending = null; // a painting
+  #later = null; // events since a snapshot was asked for, which may not know them
+  #asking = 0; // snapshots that were asked for and have not come
 
   connectedCallback() {
     if (!this.stream) this.#begin(); // moved within the page, it goes on from where it was
@@ -639,6 +763,7 @@ export class RunProgress extends HTMLElement {
     this.#listen();
     for (const card of this.#cards()) this.#tally(card);
     for (const time of this.querySelectorAll("time[datetime]")) localise(time);
+    this.#changed(this.#run); // its times are in UTC until now
   }
 
   disconnectedCallback() {
@@ -651,7 +776,7 @@ export class RunProgress extends HTMLElement {
     const on = (type, act) => this.stream.addEventListener(type, ({ detail }) => act(detail));
     on("event", (event) => this.#take(event));
     on("frame", (frame) => this.#changed(reduce(this.#run, frame)));
-    on("snapshot", (snapshot) => snapshot.seq >= this.#run.seq && this.#changed(snapshot));
+    on("snapshot", (snapshot) => this.#renew(snapshot));
     on("reset", () => location.reload()); // only the server knows what stands in a restored log
     on("freshness", (freshness) => this.#paintFreshness(freshness));
   }
@@ -664,10 +789,30 @@ export class RunProgress extends HTMLElement {
     else if (type === "item.retracted") this.#dropCard(this.#cardOf(event));
     else if (type === "items.reset" && data.policy === "replace") this.#cardsOf(event.step).forEach((card) => this.#dropCard(card));
     else if (type === "message") this.#addSaid(event);
+    this.#later?.push(event);
     this.#changed(reduce(this.#run, event));
+    const { of, index } = partOf(event.step);
+    const isUncounted = index >= 0 && this.#run.steps.some(({ name, state, progress }) => name === of && state === "compensating" && !progress);
     // What can be done now, and what a resumed or undone run begins with, is the server's to say.
-    if (type.startsWith("run.") && type !== "run.started") this.stream.refresh().catch(() => {});
+    const isTurn = type.startsWith("run.") ? type !== "run.started" : ["input.received", "step.skipped"].includes(type);
+    if (isTurn || isUncounted) this.#refresh();
     if (NEW_ROUND.has(type)) this.#percent = 0;
+  }
+
+  /** Reads the run again. What happens meanwhile is kept, since the answer may be older. */
+  #refresh() {
+    this.#later ??= [];
+    this.#asking += 1;
+    const done = () => {
+      this.#asking -= 1;
+      if (!this.#asking) this.#later = null;
+    };
+    this.stream.refresh().then(done, done);
+  }
+
+  #renew(snapshot) {
+    for (const event of this.#later ?? []) reduce(snapshot, event);
+    if (snapshot.seq >= this.#run.seq) this.#changed(snapshot);
   }
 
   #changed(run) {
@@ -684,8 +829,13 @@ export class RunProgress extends HTMLElement {
     this.#text("headline", headline);
     this.#text("detail", painter.detail(run));
     this.#text("failure-text", painter.failure(run));
+    this.#text("kept", painter.kept(run));
     this.#show("failure", painter.failure(run) !== "");
+    this.#text("gone", painter.gone(run));
+    this.#show("gone", painter.gone(run) !== "");
     this.#show("result", run.state === "completed");
+    if (painter.gone(run)) this.#part("result")?.replaceChildren(); // what is gone is not linked to
+    this.#paintForms(run);
     if (this.hasAttribute("data-titles-page")) document.title = `${headline} · ${run.title}`;
     this.#paintBar(run);
     this.#paintSteps();
@@ -694,8 +844,17 @@ export class RunProgress extends HTMLElement {
     this.#announce(headline);
   }
 
+  /** The forms are there from the beginning, for those who may; they show while their time is. */
+  #paintForms(run) {
+    this.#show("stop", run.allowed_actions?.includes("cancel") && !run.is_terminal && run.state !== "cancelling");
+    for (const form of this.querySelectorAll("[data-answers]")) {
+      form.hidden = !run.steps.some(({ name, state }) => name === form.dataset.answers && state === "waiting");
+    }
+  }
+
   #paintBar(run) {
-    this.#percent = Math.max(this.#percent, this.#painter.percent(run)); // never back within a round
+    const percent = this.#painter.percent(run);
+    this.#percent = UNDO.has(run.state) ? percent : Math.max(this.#percent, percent); // back only by an undo
     const [bar, position] = [this.#part("bar"), this.#painter.position(run)];
     this.#text("position", position);
     bar?.setAttribute("aria-valuenow", this.#percent);
@@ -728,7 +887,7 @@ export class RunProgress extends HTMLElement {
       attempt > 0 && (state === "ready" || (state === "retrying" && Date.parse(due_at) + 1_500 < now - this.#skewMs));
     if (now - this.#askedAt < 5_000 || this.#run.is_terminal || !this.#run.steps.some(isOverdue)) return;
     this.#askedAt = now;
-    this.stream.refresh().catch(() => {});
+    this.#refresh();
   }
 
   /** The one region that is read aloud: on a new headline, on each tenth item or ten seconds, and at the end. */
@@ -772,12 +931,18 @@ export class RunProgress extends HTMLElement {
     Object.assign(card.dataset, { step: event.step, index: event.data.index, key: event.data.key, fresh: "" });
     this.#fillCard(card, event.data);
     this.#show("empty", false);
-    const place = this.#run.steps.findIndex(({ name }) => name === event.step);
-    const later = new Set(this.#run.steps.slice(place + 1).map(({ name }) => name));
-    const next = later.has(list.lastElementChild?.dataset.step) && this.#cards().find(({ dataset }) => later.has(dataset.step));
+    const place = this.#place(card);
+    const isLater = (other) => this.#place(other).map((number, at) => number - place[at]).find(Boolean) > 0;
+    const next = list.lastElementChild && isLater(list.lastElementChild) && this.#cards().find(isLater);
     list.insertBefore(card, next || null);
     this.#tally(card);
     this.#below(1);
+  }
+
+  /** What cards are ordered by: step, part, index. */
+  #place({ dataset: { step, index } }) {
+    const part = partOf(step);
+    return [this.#run.steps.findIndex(({ name }) => name === part.of), part.index, Number(index)];
   }
 
   #fillCard(card, { value }) {

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from workflows.pages.painting import Painter, label, plural
+from workflows.pages.cards import label, plural
+from workflows.pages.painting import Painter
 from workflows.pages.words import words
 from workflows.states import RunState, StepState
 
