@@ -15,6 +15,7 @@ from workflows.states import RunState, StepState
 NOUN = ("finding", "findings")
 LABELS = {"kind": "Kind", "due": "Due date", "value": "Value"}
 ERROR = {"code": "closed", "detail": "The shop is closed.", "retryable": True}
+PARTS = {"done": 12, "total": 40, "unit": "parts", "failed": [f"write[{index}]" for index in range(7)]}
 PROGRESS = [None, {"done": 3.0, "total": 7.0, "unit": "pages"}, {"done": 2.5, "total": None, "unit": ""}]
 
 STEPS = [
@@ -26,25 +27,44 @@ STEPS = [
         error=ERROR if state in {"failed", "retrying", "compensation_failed"} else None,
         started_at=started,
         finished_at=at(0) if state in {"completed", "failed"} else None,
-        due_at=at(75) if state == "retrying" else None,
+        due_at=at(75) if state in {"retrying", "waiting"} else None,
+        state_info="Not needed." if attempt == 2 else "",
+        kind=kind,
     )
+    for kind, counts in (("step", PROGRESS), ("wait", PROGRESS[:1] * 3), ("fan_out", [None, PARTS, PARTS]))
     for state in StepState.values
     for attempt, progress, items, started in zip(
-        (1, 2, 2), PROGRESS, (0, 1, 13), (None, at(-0.5), at(-4000)), strict=True
+        (1, 2, 2), counts, (0, 1, 13), (None, at(-0.5), at(-4000)), strict=True
     )
 ]
 RUNS = [
     run(state, *STEPS[offset : offset + 5], state_info=info, finished_at=at(3), error=error)
     for state in RunState.values
-    for offset in range(0, len(STEPS) - 5, 4)
+    for offset in range(0, len(STEPS) - 5, 3)
     for info, error in (("", None), ("Reading page 3 of 9", ERROR))
-] + [run("pending"), run("completed", step(state="completed"), started_at=None)]
+] + [
+    run("pending"),
+    run("completed", step(state="completed"), started_at=None),
+    run("completed", step(started_at=at(-99), finished_at=at(0)), started_at=at(-99), finished_at=at(3)),
+    run(
+        "completed",
+        step(started_at=at(-300_000), finished_at=at(-299_000)),
+        step(started_at=at(-299_500), finished_at=at(-298_000)),
+        step(kind="wait", started_at=at(-298_000), finished_at=at(-9)),
+        step(started_at=at(-9), finished_at=at(0)),
+        started_at=at(-300_001),
+        finished_at=at(0),
+    ),
+]
 VALUES: list[dict[str, Any]] = [
     {},
     {"kind": "end_date", "title": "End", "value": "May", "page": 3, "quote": "in May", "due": "9 May"},
     {"name": "Anna", "zone": None, "due": "", "sure": True, "about": 2.0, "half": 0.5},
     {"text": "first", "list": [1, "a", None], "tree": {"b": [1], "a": "ä"}, "pairs": [[1], {"c": 2}]},
 ]
+
+
+SENTENCES = ["headline", "detail", "percent", "position", "failure", "kept", "gone", "empty"]
 
 
 @pytest.fixture
@@ -60,13 +80,13 @@ def browser_says(page: Page, call: str, values: list[Any]) -> list[Any]:
       const painter = new longhaul.Painter(page);
       return values.map((value) => {call});
     }}"""
-    config = {"words": words(), "noun": NOUN, "labels": LABELS}
+    config = {"words": words(), "noun": NOUN, "labels": LABELS, "zone": "UTC"}
     said = page.evaluate(script, [config, NOW.timestamp() * 1_000, values])
     assert isinstance(said, list)
     return said
 
 
-@pytest.mark.parametrize("sentence", ["headline", "detail", "percent", "position", "failure", "empty"])
+@pytest.mark.parametrize("sentence", SENTENCES)
 def test_both_say_the_same_of_a_run(script_page: Page, painter: Painter, sentence: str) -> None:
     assert browser_says(script_page, f"painter.{sentence}(value)", RUNS) == [
         getattr(painter, sentence)(of) for of in RUNS
@@ -128,3 +148,22 @@ def test_the_browser_moves_a_snapshot_on_as_the_engine_would(script_page: Page) 
     assert states[9]["state_info"] == "Nearly there"
     assert states[-1]["is_terminal"]
     assert states[-1]["seq"] == 13
+
+
+def test_what_a_later_server_may_say_changes_nothing_but_the_cursor(script_page: Page) -> None:
+    first = run("running", step(state="running", progress={"done": 1, "total": 2, "unit": "pages"}), seq=4)
+    first |= {"current_steps": ["write"], "progress": {"done": 0}}
+    strange = [
+        {"type": "run.dreaming", "data": {}},
+        {"type": "step.painted", "step": "write", "data": {"parts": "many"}},
+        {"type": "step.completed", "step": "nobody", "data": {}},
+        {"type": "step.completed", "step": "nobody[3]", "attempt": 9, "data": {}},
+        {"type": "step.completed", "step": "write[3]x", "data": {}},
+        {"type": "compensation.rested", "step": "write", "data": {}},
+        {"type": "item.committed", "step": "nobody[3]", "data": {"index": 3}},
+        {"type": "unheard", "data": None},
+        {"type": "a.b.c", "step": 7},
+    ]
+    events = [{"seq": 5 + place, "time": at(place), **event} for place, event in enumerate(strange)]
+    script = "([run, events]) => events.reduce((run, event) => longhaul.reduce(run, event), run)"
+    assert script_page.evaluate(script, [first, events]) == {**first, "seq": 4 + len(events)}

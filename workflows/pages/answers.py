@@ -31,9 +31,8 @@ class AnswerForm(forms.Form):
         self.name, self.title, self.is_open = wait.name, wait.title, is_open
         self._schema: Schema | None = None if wait.schema is None else wait.schema.model_json_schema()
         self._is_object = bool(self._schema and "properties" in self._schema)
-        self._nulls: set[str] = (
-            set()
-        )  # fields whose emptiness is said, since leaving them out says something else
+        # Fields whose emptiness is said as null, since leaving them out would say something else.
+        self._nulls: set[str] = set()
         for name, schema in self._properties().items():
             is_required = self._requires(name)
             self.fields[name] = field_of(name, schema, is_required=is_required)
@@ -106,9 +105,10 @@ def field_of(name: str, schema: Schema, *, is_required: bool) -> forms.Field:
             return _text(schema, default, options)
     initial = {} if default is None else {"initial": default}
     options["help_text"] = options["help_text"] or _("As JSON.")
-    return forms.JSONField(
-        **options, **initial, widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})
-    )
+    widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})
+    field = forms.JSONField(**options, **initial, widget=widget)
+    field.empty_values = [None, ""]  # an empty list is an answer
+    return field
 
 
 def _choice(schema: Schema, default: Any, options: dict[str, Any]) -> forms.Field:

@@ -201,7 +201,7 @@ def test_parts_and_attempts_can_be_read(client, owner, operator, engine):
         ("weigh", "fan_out"),
         ("total", "step"),
     ]
-    assert plan[1]["progress"] == {"done": 3, "total": 3, "unit": "parts"}
+    assert plan[1]["progress"] == {"done": 3, "total": 3, "unit": "parts", "failed": []}
     page = client.get(reverse("run-steps", args=[run.pk]), {"parent": "weigh", "limit": 2}).json()
     assert ([step["name"] for step in page["steps"]], page["next"]) == (["weigh[0]", "weigh[1]"], 1)
     rest = client.get(reverse("run-steps", args=[run.pk]), {"parent": "weigh", "limit": 2, "after": 1}).json()
