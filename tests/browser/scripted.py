@@ -22,8 +22,8 @@ def envelope(seq: int, type: str = "message", /, **data: Any) -> Frame:
 class ScriptedServer:
     """`log` is the database. `on_subscribe` decides what a new socket is told after `subscribed`."""
 
-    def __init__(self, page: Page, *, log: int = 0) -> None:
-        self.page = page
+    def __init__(self, page: Page, *, log: int = 0, run: str = RUN) -> None:
+        self.page, self.run = page, run
         self.log = [envelope(seq) for seq in range(1, log + 1)]
         self.epoch = 1
         self.is_full: bool | None = None  # None: the server does not say
@@ -80,7 +80,7 @@ class ScriptedServer:
             return
         self.cursors.append(frame["after"])
         after = int(str(frame["after"]).rpartition(".")[2])
-        told = {"type": "subscribed", "run": RUN, "from": after, "head": self.head, "epoch": self.epoch}
+        told = {"type": "subscribed", "run": self.run, "from": after, "head": self.head, "epoch": self.epoch}
         if self.is_full is not None:
             told["full"] = self.is_full
         self.send(told, to=socket)

@@ -12,12 +12,9 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.conftest import ORIGIN, STATIC
 from tests.browser.scripted import RUN, ScriptedServer
+from tests.browser.served import POLICY
 from workflows.pages.views import page_context
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-)
 STEPS = [("read", "Reading the document"), ("find", "Finding the facts"), ("write", "Writing the report")]
 ERROR = {"code": "closed", "detail": "The model went silent.", "retryable": True}
 HOSTILE = '<img src=x onerror="document.title=1">'
