@@ -46,7 +46,7 @@ class Painter(CardPainter):
             ends = [step["due_at"] for step in run["steps"] if step["state"] == "waiting" and step["due_at"]]
             return str(self.words["until"].format(time=self.moment(min(ends)))) if ends else ""
         said = run["state_info"]
-        return "" if said == self.headline(run) else str(said)
+        return "" if said in self.headline(run).split(", ") else str(said)
 
     def percent(self, run: Run) -> int:
         """0 … 100, of whole steps and the counted part of those under way."""

@@ -561,7 +561,7 @@ export class Painter {
       const [first] = run.steps.filter(({ state, due_at }) => state === "waiting" && due_at).map(({ due_at }) => due_at).sort();
       return first ? fill(words.until, { time: this.moment(first) }) : "";
     }
-    return run.state_info === this.headline(run) ? "" : run.state_info;
+    return this.headline(run).split(", ").includes(run.state_info) ? "" : run.state_info;
   }
 
   percent(run) {

@@ -11,6 +11,7 @@ from django.urls import reverse
 from outbox.append import Message, append
 from tests.factories import NOW, make_run
 from workflows.models import Item, Run
+from workflows.pages.views import in_order
 from workflows.states import RunState, StepState
 
 
@@ -223,3 +224,11 @@ def test_the_page_asks_the_database_a_fixed_number_of_questions(
 
     with django_assert_max_num_queries(12):
         open_page(run)
+
+
+def test_what_the_parts_of_a_fan_out_found_stands_in_their_order(owner: User) -> None:
+    run = {"steps": [{"name": "read", "position": 0}, {"name": "score", "position": 1}]}
+    places = [("score[10]", 0), ("score[2]", 1), ("unheard[1]", 0), ("score[2]", 0), ("read", 4)]
+    items = [{"step": step, "index": index} for step, index in places]
+    shown = [(item["step"], item["index"]) for item in in_order(run, items)]
+    assert shown == [("unheard[1]", 0), ("read", 4), ("score[2]", 0), ("score[2]", 1), ("score[10]", 0)]

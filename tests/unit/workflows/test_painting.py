@@ -114,6 +114,67 @@ def test_a_step_between_two_tries_says_when_which_and_why(painter: Painter) -> N
     assert painter.note({**waiting, "due_at": at(-3)}) == "trying again now (2 of 5)"
 
 
+def test_a_fan_out_says_how_many_parts_and_which_failed(painter: Painter) -> None:
+    failed = [f"score[{index}]" for index in range(6)]
+    counts = {"done": 12, "total": 40, "unit": "parts", "failed": failed[:1]}
+    fan = step(kind="fan_out", state="running", attempt=0, progress=counts)
+    assert painter.note(fan) == "working · 12 of 40 parts · failed: score[0]"
+    assert painter.position(run("running", fan)) == "Step 1 of 1 · 12 of 40 parts"
+    assert painter.percent(run("failed", {**fan, "state": "failed"})) == 30
+    many = painter.note({**fan, "state": "failed", "progress": {**counts, "failed": failed}})
+    assert many.endswith("failed: score[0], score[1], score[2], score[3], score[4] …")
+    assert painter.note({**fan, "state": "pending"}) == "not started"
+
+
+def test_a_run_that_waits_says_for_what_and_until_when(painter: Painter) -> None:
+    wait = step("approval", kind="wait", state="waiting", title="Waiting for approval", due_at=at(3_600))
+    shown = run("waiting", step(state="completed"), wait, state_info="Waiting for approval")
+    assert painter.headline(shown) == "Waiting for approval"
+    assert painter.detail(shown) == f"Until 22{NBSP}Nov, 10:31{NBSP}UTC"
+    assert painter.note(wait) == f"waiting until 22{NBSP}Nov, 10:31{NBSP}UTC"
+    answered = {**wait, "state": "completed", "due_at": None, "started_at": at(-7_200), "finished_at": at(0)}
+    assert painter.note(answered) == f"done · waited 2{NBSP}h 0{NBSP}min"
+
+
+def test_branches_at_work_together_are_both_named_and_said_once(painter: Painter) -> None:
+    shown = run("running", step(), step("a", state="running"), step("b", state="running"), state_info="A")
+    assert painter.headline(shown) == "A, B"
+    assert painter.detail(shown) == ""
+    assert painter.position(shown) == "Steps 2, 3 of 3"
+
+
+def test_a_step_that_was_skipped_says_why(painter: Painter) -> None:
+    assert painter.note(step(state="skipped", state_info="Told by phone.")) == "skipped: Told by phone."
+    assert painter.note(step(state="skipped", state_info="")) == "skipped"
+
+
+def test_days_in_which_nobody_worked_are_not_called_work(painter: Painter) -> None:
+    first = step(state="completed", started_at=at(-300_000), finished_at=at(-299_940))
+    beside = step(state="completed", started_at=at(-299_970), finished_at=at(-299_940))
+    wait = step(kind="wait", state="completed", started_at=at(-299_940), finished_at=at(-10))
+    last = step(state="completed", started_at=at(-10), finished_at=at(0))
+    shown = run("completed", first, beside, wait, last, started_at=at(-300_000), finished_at=at(0))
+    since = f"18{NBSP}Nov, 22:11{NBSP}UTC"
+    assert painter.position(shown) == f"All steps done in 1{NBSP}min 10{NBSP}s of work, begun {since}"
+
+
+def test_an_undone_run_says_that_its_result_is_gone_and_why(painter: Painter) -> None:
+    error = {"code": "closed", "detail": "The shop is closed.", "retryable": True}
+    undone = run("compensated", step(state="compensated"), step(state="failed", error=error), error=error)
+    assert painter.gone(undone).endswith("is gone. The reason: The shop is closed.")
+    assert painter.position(undone) == "Steps undone: 1"
+    assert painter.failure(undone) == ""
+    assert painter.gone(run("completed", step(state="completed"))) == ""
+
+
+def test_an_undo_that_failed_names_its_step_and_who_was_told(painter: Painter) -> None:
+    error = {"code": "silent", "detail": "No answer.", "retryable": True}
+    stuck = run("compensation_failed", step(state="compensation_failed", error=error), error=error)
+    assert painter.failure(stuck) == "Write could not be undone: No answer."
+    assert painter.kept(stuck).startswith("An operator was told.")
+    assert painter.note(stuck["steps"][0]) == "could not be undone: an operator was told"
+
+
 def test_a_failure_names_the_step_and_the_reason(painter: Painter) -> None:
     error = {"code": "closed", "detail": "The shop is closed.", "retryable": True}
     assert painter.failure(run("failed", step(state="failed", error=error))) == "Write: The shop is closed."
