@@ -33,8 +33,6 @@ from workflows.states import StepState
 
 Format = Literal["html", "pdf"]
 
-STATUS = {"payload-too-large": 413, "unsupported-type": 415, "image-too-large": 413, "too-many-pages": 413}
-UNPROCESSABLE = 422
 POLL_SECONDS = 5
 # The report quotes a document that anybody may have written: no script, no request, an origin of its own.
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; sandbox"
@@ -78,8 +76,7 @@ class StartAnalysis(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, UploadRefused):
-            status = STATUS.get(exc.code, UNPROCESSABLE)
-            return problem(exc.code, exc.detail, status=status, **exc.extras)
+            return problem(exc.code, exc.detail, **exc.extras)
         return super().handle_exception(exc)
 
 

@@ -4,8 +4,7 @@
     ├── UploadRefused    at the border: the sender's turn, nothing was stored
     └── Unreadable       found while opening or reading; the same again tomorrow, so no retry helps
 
-Codes: empty-file, unsupported-type, payload-too-large, damaged-document, no-pages, encrypted-document,
-too-many-pages, image-too-large, no-text.
+The codes of refusals are the slugs in `documents/problems.py`, and payload-too-large.
 """
 
 

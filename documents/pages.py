@@ -11,7 +11,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import ValidationError
 
-from documents.api import STATUS, UNPROCESSABLE
 from documents.body_limit import refuse_large_body
 from documents.conf import conf
 from documents.errors import UploadRefused
@@ -22,6 +21,7 @@ from workflows.api.pagination import page_of_runs
 from workflows.conf import conf as workflow_conf
 from workflows.models import Run
 from workflows.pages.words import run_words
+from workflows.problem_kinds import KINDS
 from workflows.services import start
 
 
@@ -35,7 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
     try:
         run = analyse_upload(request)
     except UploadRefused as refusal:
-        return _page(request, refusal=refusal, status=STATUS.get(refusal.code, UNPROCESSABLE))
+        return _page(request, refusal=refusal, status=KINDS[refusal.code].status)
     return redirect("run-page", run.pk)
 
 

@@ -24,7 +24,7 @@ ROOMS = {
         {"management"},
     ],
     "workflows": [
-        {"apps", "conf", "errors", "states", "holder", "dispatch"},
+        {"apps", "conf", "errors", "problem_kinds", "states", "holder", "dispatch"},
         {"storage", "telemetry"},
         {"definitions"},
         {"engine"},

@@ -17,43 +17,24 @@ from workflows.errors import (
     UniqueKeyConflict,
     UnknownWorkflow,
 )
+from workflows.problem_kinds import KINDS
 
 CONTENT_TYPE = "application/problem+json"
 
-# slug: (status, title). Public API: slugs are only ever added.
-PROBLEMS = {
-    "validation-error": (400, "The request does not fit"),
-    "not-authenticated": (401, "Sign in first"),
-    "permission-denied": (403, "You may not do this"),
-    "not-found": (404, "There is no such thing here"),
-    "unknown-workflow": (404, "There is no such workflow"),
-    "method-not-allowed": (405, "This address does not take that method"),
-    "not-acceptable": (406, "None of these formats is served here"),
-    "invalid-transition": (409, "The run's state does not allow this"),
-    "run-not-finished": (409, "The run has not finished"),
-    "unique-key-conflict": (409, "A live run has this unique key"),
-    "result-lost": (410, "The result is no longer there"),
-    "cursor-expired": (410, "The log no longer reaches back that far"),
-    "payload-too-large": (413, "The request is too large"),
-    "idempotency-key-reused": (422, "This idempotency key came with another request"),
-    "unsupported-media-type": (415, "This type of content is not taken"),
-    "rate-limited": (429, "Too many requests"),
-    "server-error": (500, "Something went wrong here"),
-    "overloaded": (503, "The service is overloaded"),
-}
-
-_SLUG_OF_STATUS = {status: slug for slug, (status, _) in reversed(PROBLEMS.items())}
+_SLUG_OF_STATUS = {kind.status: slug for slug, kind in reversed(KINDS.items())}
 
 
-def problem_body(
-    slug: str, detail: str, *, status: int | None = None, title: str | None = None, **extras: Any
-) -> dict[str, Any]:
-    """The body of a problem. `detail`: what happened and the way out, for a person."""
-    known_status, known_title = PROBLEMS.get(slug, (status or 400, "The request was refused"))
+def problem_body(slug: str, detail: str, *, status: int | None = None, **extras: Any) -> dict[str, Any]:
+    """The body of a problem. `detail`: what happened and the way out, for a person.
+
+    status: by default the kind's own. Raises KeyError for a slug that is not among the kinds: its `type` would
+    lead nowhere.
+    """
+    kind = KINDS[slug]
     return {
         "type": f"/docs/problems/{slug}",
-        "title": title or known_title,
-        "status": status or known_status,
+        "title": kind.title,
+        "status": status or kind.status,
         "detail": detail,
         "code": slug,
         "request_id": str(uuid4()),
@@ -62,7 +43,7 @@ def problem_body(
 
 
 def problem(slug: str, detail: str, *, status: int | None = None, **extras: Any) -> Response:
-    """A DRF response. An unregistered slug needs its status."""
+    """A DRF response."""
     body = problem_body(slug, detail, status=status, **extras)
     return Response(body, status=body["status"], content_type=CONTENT_TYPE)
 
