@@ -26,6 +26,7 @@ import pypdfium2.raw as pdfium
 Answer = dict[str, Any]
 
 READY = b"ready\n"
+LOOKED_AT_PAGES = 1_000  # for one that is there at all; documents with more are not read
 FULL_PAGE_SHARE = 0.5  # of the page's area that one picture covers: the page is a scan
 
 
@@ -117,7 +118,16 @@ def _load(content: bytes) -> pypdfium2.PdfDocument:
         raise Problem("no-pages" if _has_no_page(content) else "damaged-document")
     if pdfium.FPDF_GetPageCount(handle) < 1:
         raise Problem("no-pages")
+    if not _has_readable_page(handle):
+        raise Problem("damaged-document")
     return pypdfium2.PdfDocument(handle)
+
+
+def _has_readable_page(handle: Any) -> bool:
+    """Whether a page that is counted is also there. Its content stays unread: it may take memory and time."""
+    size = pdfium.FS_SIZEF()
+    counted = min(pdfium.FPDF_GetPageCount(handle), LOOKED_AT_PAGES)
+    return any(pdfium.FPDF_GetPageSizeByIndexF(handle, index, size) for index in range(counted))
 
 
 def _has_no_page(content: bytes) -> bool:

@@ -3,6 +3,7 @@
 import io
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.pagesizes import A4
@@ -35,6 +36,11 @@ def pdf(*pages: Sequence[str], password: str | None = None) -> bytes:
 
 def pdf_without_pages() -> bytes:
     return _assembled(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>")
+
+
+def pdf_of_lost_pages() -> bytes:
+    """A file that counts two pages, of which none is there."""
+    return _assembled(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[7 0 R 8 0 R]/Count 2>>")
 
 
 def pdf_of_a_giant_page() -> bytes:
@@ -124,9 +130,9 @@ def picture(lines: Sequence[str] = LINES, *, size: tuple[int, int] = (1240, 600)
     return image
 
 
-def encoded(image: Image.Image, form: str = "PNG") -> bytes:
+def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
     target = io.BytesIO()
-    image.save(target, form)
+    image.save(target, form, **options)
     return target.getvalue()
 
 

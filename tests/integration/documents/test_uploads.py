@@ -1,6 +1,7 @@
 import hashlib
 import io
 import struct
+import time
 import zlib
 
 import pytest
@@ -10,6 +11,9 @@ from PIL import Image
 
 from documents.uploads import UploadRefused, discard, receive
 from tests.integration.documents import builders
+
+PNG = builders.encoded(builders.picture())
+PNG_WITHOUT_DATA = PNG[: PNG.index(b"IDAT") - 4] + PNG[PNG.index(b"IEND") - 4 :]
 
 
 def refused(content: bytes, *, name: str = "document.pdf") -> UploadRefused:
@@ -59,7 +63,12 @@ def test_a_file_is_stored_under_a_random_name_not_under_the_one_it_came_with(sto
         (b"%PDF-1.7\nnothing of a PDF %%EOF", "damaged-document", "damaged"),
         (builders.pdf_without_pages(), "no-pages", "has no pages"),
         (builders.pdf(password="secret"), "encrypted-document", "Remove the protection"),
+        (builders.pdf_of_lost_pages(), "damaged-document", "damaged"),
         (builders.encoded(builders.picture())[:20], "damaged-document", "picture is damaged"),
+        (builders.encoded(builders.picture())[:4_000], "damaged-document", "cut off"),
+        (builders.encoded(builders.picture(), "JPEG")[:4_000], "damaged-document", "cut off"),
+        (builders.encoded(builders.picture(), "JPEG")[:200], "damaged-document", "cut off"),
+        (PNG_WITHOUT_DATA, "damaged-document", "picture is damaged"),
     ],
     ids=[
         "empty",
@@ -72,7 +81,12 @@ def test_a_file_is_stored_under_a_random_name_not_under_the_one_it_came_with(sto
         "no-pdf",
         "0-pages",
         "encrypted",
+        "lost-pages",
+        "png-header",
         "half-png",
+        "half-jpeg",
+        "jpeg-header",
+        "png-without-data",
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_way_out_and_not_kept(content, code, words, stored):
@@ -143,6 +157,47 @@ def test_a_picture_bomb_is_refused_without_unpacking_it():
         b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     )
     assert refused(bomb, name="bomb.png").code == "image-too-large"
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_picture_that_lost_only_its_end_mark_is_refused(form):
+    assert (
+        refused(builders.encoded(builders.picture(), form)[: -12 if form == "PNG" else -2]).code
+        == "damaged-document"
+    )
+
+
+def test_a_picture_of_which_a_byte_was_changed_is_refused():
+    middle = len(PNG) // 2
+    content = PNG[:middle] + bytes([PNG[middle] ^ 1]) + PNG[middle + 1 :]
+    assert refused(content).code == "damaged-document"
+
+
+def test_the_preview_in_a_photograph_does_not_pass_for_its_end():
+    exif = b"Exif\0\0" + builders.encoded(builders.picture(size=(160, 120)), "JPEG")
+    photograph = builders.encoded(builders.picture(), "JPEG", exif=exif)
+    assert receive(ContentFile(photograph, name="a.jpg")).media_type == "image/jpeg"
+    assert refused(photograph[:-1_000]).code == "damaged-document"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"progressive": True}, {"restart_marker_blocks": 1}, {"quality": 100}, {"comment": "\xff\xd9"}],
+)
+def test_every_kind_of_jpeg_passes_whole_and_is_refused_cut_off(options):
+    photograph = builders.encoded(Image.effect_noise((800, 600), 80), "JPEG", **options)
+    assert receive(ContentFile(photograph, name="a.jpg")).media_type == "image/jpeg"
+    for size in range(len(photograph) // 7, len(photograph), len(photograph) // 7):
+        assert refused(photograph[:size]).code == "damaged-document"
+
+
+@pytest.mark.parametrize("filler", [b"\xff", b"\x00", b"\xff\xfe\x00\x02", b"\xff\xd8"])
+def test_twenty_megabytes_of_anything_are_examined_at_once(filler, stored):
+    head = builders.encoded(builders.picture(), "JPEG")[:-2]
+    began = time.process_time()
+    assert refused(head + filler * ((19_000_000 - len(head)) // len(filler))).code == "damaged-document"
+    assert time.process_time() - began < 1.0
+    assert stored() == []
 
 
 def test_an_upload_for_which_no_run_starts_can_be_discarded(stored):
