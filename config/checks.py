@@ -5,6 +5,7 @@ E004 a step outlives the broker's visibility timeout         E005 SQLite without
 E006 DEBUG behind HTTPS       E007 no secret key (deploy)    E008 sockets open to every origin
 E009 no slot for the sweeper  W010 Redis without a password (deploy)
 E011 an item that fits no event   E012 a step's idle time-out below the interval of activity
+E013 failpoints (deploy)      W014 shrunk times (deploy)     W015 no HTTPS (deploy)
 """
 
 import difflib
@@ -18,6 +19,7 @@ from django.core.checks import CheckMessage, Error, Warning
 
 from config import inventory
 from config.conf import STARTING, conf
+from outbox.conf import OutboxSettings
 from outbox.conf import conf as outbox_conf
 from workflows.conf import conf as workflow_conf
 from workflows.definitions import find, registry
@@ -182,4 +184,32 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
                     id="longhaul.W010",
                 )
             )
-    return messages
+    return [*messages, *_for_tests_only(), *_no_https()]
+
+
+def _for_tests_only() -> Iterator[CheckMessage]:
+    for name in filter(os.environ.get, inventory.FAILPOINTS):
+        yield Error(
+            f"{name} is set: processes can be told to stop or die in the middle of their work.",
+            hint=f"Unset {name}; it is for tests of such deaths only.",
+            id="longhaul.E013",
+        )
+    if inventory.faults(OutboxSettings):  # E002 has said so
+        return
+    if (scale := outbox_conf().time_scale) < 1:
+        yield Warning(
+            f"LONGHAUL_TIME_SCALE={scale:g} shrinks leases, beats and back-offs, as tests want it: a worker that is "
+            "slow for a moment would lose its steps.",
+            hint="Unset LONGHAUL_TIME_SCALE; single times have settings of their own.",
+            id="longhaul.W014",
+        )
+
+
+def _no_https() -> Iterator[CheckMessage]:
+    if not settings.HTTPS:
+        yield Warning(
+            "Without HTTPS passwords, session cookies and documents can be read on their way.",
+            hint="Behind a proxy that speaks TLS and sets X-Forwarded-Proto: HTTPS=true. It turns on secure cookies, "
+            "the redirect to https and HSTS.",
+            id="longhaul.W015",
+        )

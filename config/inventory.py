@@ -15,6 +15,7 @@ from config.data_folder import DataFolder, read_values
 from config.redaction import clean_text, is_secret_name
 
 PREFIX = "LONGHAUL_"
+FAILPOINTS = ("LONGHAUL_FAILPOINTS", "LONGHAUL_FAILPOINTS_DIR")  # for tests of dying processes only
 # What `config/settings.py` reads under a name of its own.
 PLAIN = (
     "SECRET_KEY",
@@ -29,6 +30,7 @@ PLAIN = (
     "LOG_LEVEL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "LONGHAUL_DATA_DIR",
+    *FAILPOINTS,
 )
 
 
@@ -114,6 +116,8 @@ def mask(name: str, value: Any) -> str:
 
 
 def _plain_value(name: str) -> Any:
+    if name in FAILPOINTS:
+        return os.environ.get(name, "")
     if name == "LONGHAUL_DATA_DIR":
         return settings.DATA_DIR
     if name == "DATABASE_URL":

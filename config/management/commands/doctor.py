@@ -16,10 +16,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for setting in settings_now():
-            origin = "" if setting.source == "default" else f"  [{setting.source}]"
-            self.stdout.write(f"{setting.name:<46} {setting.value}{origin}")
+            self.stdout.write(f"{setting.name:<46} {setting.source:<12} {setting.value}".rstrip())
             if setting.meaning and options["verbosity"] > 1:
-                self.stdout.write(f"{'':<46} {setting.meaning}")
+                self.stdout.write(f"{'':<59} {setting.meaning}")
         self.stdout.write("")
         ill = 0
         for answer in diagnose():

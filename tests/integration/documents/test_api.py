@@ -15,6 +15,7 @@ from documents.uploads import DocumentInput
 from tests.factories import make_run
 from tests.integration.documents import builders
 from workflows.models import Run
+from workflows.problem_kinds import KINDS
 from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,14 +91,16 @@ def test_a_session_needs_its_csrf_token(owner):
         (builders.pdf()[:-200], 422, "damaged-document"),
         (builders.pdf_without_pages(), 422, "no-pages"),
         (builders.pdf(password="secret"), 422, "encrypted-document"),
+        (builders.encoded(builders.picture())[:4_000], 422, "damaged-document"),
     ],
-    ids=["empty", "program", "truncated", "0-pages", "encrypted"],
+    ids=["empty", "program", "truncated", "0-pages", "encrypted", "half-png"],
 )
 def test_a_bad_document_is_a_problem_with_a_sentence_and_no_run(api, content, status, code, stored):
     answer = api.post(URL, {"file": upload(content)})
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
     body = answer.json()
     assert (body["code"], body["status"]) == (code, status)
+    assert body["title"] == KINDS[code].title
     assert body["detail"].endswith(".")
     assert not Run.objects.exists()
     assert stored() == []

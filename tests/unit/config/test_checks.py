@@ -109,6 +109,21 @@ def test_sockets_are_not_open_to_every_origin(settings) -> None:
     assert ids(checks.check_web()) == {"longhaul.E008"}
 
 
+@pytest.fixture
+def deployment(settings) -> None:
+    """Settings with which a public server may start."""
+    settings.SECRET_KEY = "k" * 60
+    settings.REDIS_URL = "rediss://:secret@cache:6379/0"
+    settings.BROKER_URL = "redis://127.0.0.1:6379/0"
+    settings.HTTPS = True
+
+
+@pytest.mark.usefixtures("deployment")
+def test_a_sound_deployment_passes() -> None:
+    assert checks.check_deployment() == []
+
+
+@pytest.mark.usefixtures("deployment")
 @pytest.mark.parametrize("url", ["redis://cache:6379/0", "redis://10.0.0.1/0"])
 def test_a_deployment_needs_a_key_and_passwords(settings, url: str) -> None:
     settings.SECRET_KEY = "insecure-" + "x" * 50
@@ -117,9 +132,40 @@ def test_a_deployment_needs_a_key_and_passwords(settings, url: str) -> None:
     assert ids(checks.check_deployment()) == {"longhaul.E007", "longhaul.W010"}
 
 
-def test_a_sound_deployment_passes(settings) -> None:
-    settings.SECRET_KEY = "k" * 60
-    settings.REDIS_URL = "rediss://:secret@cache:6379/0"
-    settings.BROKER_URL = "redis://127.0.0.1:6379/0"
+@pytest.mark.usefixtures("deployment")
+def test_shrunk_times_are_not_for_production(settings) -> None:
+    settings.LONGHAUL = {"TIME_SCALE": "0.1"}
+
+    (message,) = checks.check_deployment()
+
+    assert message.id == "longhaul.W014"
+    assert message.msg.startswith("LONGHAUL_TIME_SCALE=0.1 ")
+
+
+@pytest.mark.usefixtures("deployment")
+def test_a_value_of_the_wrong_kind_does_not_break_the_checks_of_a_deployment(settings) -> None:
+    settings.LONGHAUL = {"TIME_SCALE": "fast"}
 
     assert checks.check_deployment() == []
+
+
+@pytest.mark.usefixtures("deployment")
+@pytest.mark.parametrize("name", ["LONGHAUL_FAILPOINTS", "LONGHAUL_FAILPOINTS_DIR"])
+def test_failpoints_are_not_for_production(monkeypatch, name: str) -> None:
+    monkeypatch.setenv(name, "/tmp/points")
+
+    (message,) = checks.check_deployment()
+
+    assert message.id == "longhaul.E013"
+    assert message.is_serious()
+    assert message.msg.startswith(f"{name} is set")
+
+
+@pytest.mark.usefixtures("deployment")
+def test_a_deployment_without_https_is_told_the_one_switch_for_it(settings) -> None:
+    settings.HTTPS = False
+
+    (message,) = checks.check_deployment()
+
+    assert message.id == "longhaul.W015"
+    assert "HTTPS=true" in str(message.hint)
