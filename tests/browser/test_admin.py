@@ -130,3 +130,45 @@ def test_a_phone_scrolls_tables_and_not_the_page(browser: Browser, stack: Stack)
         page.goto(f"{stack.url}/admin/workflows/run/{address}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
     context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_a_laptop_shows_every_column_without_scrolling(browser: Browser, stack: Stack, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    sign_in(page, stack)
+    run = stack.start_run()
+    stack.wait_until_items(run, at_least=2)
+    wider = """() => [document.documentElement, ...document.querySelectorAll(".results, .lh-scroll")]
+        .filter(box => box.scrollWidth > box.clientWidth)
+        .map(box => `${box.className} of ${box.closest("section")?.id}`)"""
+
+    for address in (
+        "workflows/run/",
+        f"workflows/run/{run}/change/",
+        "outbox/stream/",
+        "workflows/auditentry/",
+    ):
+        page.goto(f"{stack.url}/admin/{address}")
+        expect(page.locator("#content h1")).to_be_visible()
+        assert page.evaluate(wider) == [], address
+    page.close()
+
+
+def test_a_table_that_is_too_wide_scrolls_in_its_own_box(browser: Browser, stack: Stack) -> None:
+    page = browser.new_page(viewport={"width": 1024, "height": 800})
+    sign_in(page, stack)
+    stack.wait_until_finished(stack.start_run())
+    page.goto(f"{stack.url}/admin/workflows/run/")
+    box = page.locator(".results")
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1024
+
+    created = page.locator("#result_list .field-age").first
+    created.scroll_into_view_if_needed()
+
+    assert box.evaluate("box => box.scrollLeft") > 0
+    frame, cell = box.bounding_box(), created.bounding_box()
+    assert frame is not None
+    assert cell is not None
+    assert cell["x"] + cell["width"] <= frame["x"] + frame["width"] + 1
+    page.close()

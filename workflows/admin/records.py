@@ -26,6 +26,9 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     list_filter = (ActionFilter, "created_at")
     fields = ("created_at", "action", "run", "actor", "reason", "before", "after")
 
+    class Media:
+        css = {"all": ("workflows/admin.css",)}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         rows = super().get_queryset(request).select_related("run", "actor")
         return rows.defer("run__input", "run__plan")
