@@ -13,6 +13,7 @@ REFUSED = {
     "an empty file": (b"", "empty.pdf", 422, "empty-file"),
     "a renamed executable": (EXECUTABLE, "contract.pdf", 415, "unsupported-type"),
     "a truncated PDF": (SAMPLE.read_bytes()[:3_000], "cut.pdf", 422, "damaged-document"),
+    "a truncated picture": (builders.encoded(builders.picture())[:4_000], "cut.png", 422, "damaged-document"),
     "a PDF without pages": (builders.pdf_without_pages(), "none.pdf", 422, "no-pages"),
     "an encrypted PDF": (
         builders.pdf(["A lease."], password="secret"),

@@ -1,6 +1,7 @@
 """Documents as people send them, and as nobody should: each is built here, none is kept as a file."""
 
 import io
+import struct
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -134,6 +135,18 @@ def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
     target = io.BytesIO()
     image.save(target, form, **options)
     return target.getvalue()
+
+
+def png_of_half_its_rows() -> bytes:
+    """A PNG with all its marks and checksums, of whose rows half are missing: only who decodes it can tell."""
+    side = 100
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((side + 1) * side), 0)
+    chunks = ((b"IHDR", header), (b"IDAT", rows[: len(rows) // 2]), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 def scan_pdf(*, stamp: str = "") -> bytes:

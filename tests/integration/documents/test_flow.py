@@ -86,7 +86,7 @@ def test_the_bulk_is_in_the_storage_and_not_in_the_rows(begin, longhaul):
     [
         (b" \n \n", "no-text", "All of its pages are empty."),
         (builders.pdf([]), "no-text", "No text could be read from this document."),
-        (builders.encoded(builders.picture())[:-500], "damaged-document", "damaged or was cut off"),
+        (builders.png_of_half_its_rows(), "damaged-document", "damaged or was cut off"),
     ],
     ids=["white-space", "blank-page", "half-picture"],
 )
