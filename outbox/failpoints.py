@@ -10,14 +10,13 @@ Names that are not registered are refused, so that a renamed point cannot leave 
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
-
-from django.utils import timezone
 
 NAMES: Final = frozenset(
     {
@@ -79,12 +78,21 @@ def _shift_clock(seconds: str) -> Action:
     """From now on this process's own clock is wrong, as on a host without time synchronisation."""
 
     def shift(hit: Path | None) -> None:
-        now, clock, by = timezone.now, time.time, float(seconds)
+        clock, by = time.time, float(seconds)
 
-        def wrong() -> datetime:
-            return now() + timedelta(seconds=by)
+        class Lenient(type):
+            def __instancecheck__(cls, instance: object) -> bool:
+                return isinstance(instance, datetime)
 
-        timezone.now = wrong
+        class Wrong(datetime, metaclass=Lenient):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return datetime.now(tz) + timedelta(seconds=by)
+
+        # The class itself cannot be changed, so every module that has it gets the other one.
+        for module in list(sys.modules.values()):
+            if module.__name__ != __name__ and getattr(module, "datetime", None) is datetime:
+                module.datetime = Wrong  # type: ignore[attr-defined]
         time.time = lambda: clock() + by
 
     return shift

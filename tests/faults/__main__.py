@@ -23,6 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     """Exit status: 0 when every cell passed."""
     options = _options(arguments)
     cells = _choose(options)
+    if not cells:
+        print(f"no cell is called {options.cells!r}; --list names them all")
+        return 2
     if options.list:
         print("\n".join(cell.name for cell in cells))
         return 0

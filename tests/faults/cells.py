@@ -20,7 +20,8 @@ class Moment:
     """Where a fault strikes: workflow and input of the run, the failpoint, the states in which it may end.
 
     ready: waited for before the point is armed; None arms it before the run starts. `meanwhile` is done while a process
-    waits at the point, before the fault. successor: where the next attempt is met, for a zombie that wakes beside it.
+    waits at the point, before the fault. act: done once it
+    is armed. successor: where the next attempt is met, for a zombie that wakes beside it. loses: see `Scene`.
     """
 
     group: str
@@ -33,6 +34,8 @@ class Moment:
     strikes: str = ""
     ready: Callable[[UUID], None] | None = None
     successor: str = ""
+    loses: bytes = b"COMMIT"
+    act: Callable[[UUID], None] = lambda run: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,31 @@ def _until_the_other_branch_settles(system: System, run: UUID) -> None:
         seconds=10,
     )
     time.sleep(0.2)
+
+
+def _until_the_other_part_settles(system: System, run: UUID) -> None:
+    """The other part has had its effect, and waits for the run's lock to settle."""
+    wait_for(
+        "the effect of the other part",
+        lambda: any(entry["step"] == "pack_part[1]" for entry in people.effects(run)),
+        seconds=10,
+    )
+    time.sleep(0.2)
+
+
+def _await_question(run: UUID) -> None:
+    from workflows.models import Run
+
+    wait_for("the run waiting", Run.objects.filter(pk=run, state="waiting").exists, seconds=10)
+
+
+def _answer_twice(run: UUID) -> None:
+    """A person clicks twice: the second answer is refused, or finds its own first one."""
+    both = [threading.Thread(target=people.answer, args=(run,)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
 
 
 def _until_the_deadline(system: System, run: UUID) -> None:
@@ -93,17 +121,19 @@ CHARGE = "workflows.execute.before@charge.forward"
 STOPPED = frozenset({"cancelled", "compensated"})
 
 WORKER = tuple(
-    Moment(group="G2", name=name, point=point, ends=DONE, strikes="KTZEL2PC", successor=successor)
-    for name, point, successor in (
-        ("popped", "workflows.acquire.before", ""),
-        ("claiming", "workflows.acquire.written@charge.forward", ""),
-        ("claimed", "workflows.acquire.committed@charge.forward", CHARGE),
-        ("in-body", "workflows.execute.before@charge.forward", CHARGE),
-        ("intent-written", "workflows.items.committed@charge.forward", CHARGE),
-        ("effect-done", "workflows.settle.before@charge.forward", CHARGE),
-        ("in-commit", "workflows.settle.written@charge.forward", CHARGE),
-        ("settled", "workflows.settle.committed@charge.forward", ""),
-        ("before-ack", "workflows.run_step.done@charge.forward", ""),
+    Moment(
+        group="G2", name=name, point=point, ends=DONE, strikes="KTZEL2PC", successor=successor, loses=loses
+    )
+    for name, point, successor, loses in (
+        ("popped", "workflows.acquire.before", "", b"COMMIT"),
+        ("claiming", "workflows.acquire.written@charge.forward", "", b"COMMIT"),
+        ("claimed", "workflows.acquire.committed@charge.forward", CHARGE, b"COMMIT"),
+        ("in-body", "workflows.execute.before@charge.forward", CHARGE, b"COMMIT"),
+        ("intent-written", "workflows.items.committed@charge.forward", CHARGE, b"COMMIT"),
+        ("effect-done", "workflows.settle.before@charge.forward", CHARGE, b"COMMIT"),
+        ("in-commit", "workflows.settle.written@charge.forward", CHARGE, b"COMMIT"),
+        ("settled", "workflows.settle.committed@charge.forward", "", b""),
+        ("before-ack", "workflows.run_step.done@charge.forward", "", b""),
     )
 )
 UNDOING = (("fails", ["ship"]),)
@@ -112,6 +142,7 @@ SAGA = (
         group="G3",
         name="cancel-ready",
         point="workflows.acquire.before",
+        loses=b"",
         ends=STOPPED,
         meanwhile=_cancel(undo=False),
         strikes="KZL2C",
@@ -154,6 +185,7 @@ SAGA = (
     Moment(
         group="G3",
         name="undo-settled",
+        loses=b"",
         point="workflows.settle.committed@charge.undo",
         ends=frozenset({"compensated"}),
         input=UNDOING,
@@ -171,10 +203,33 @@ SAGA = (
     Moment(
         group="G3",
         name="retry-due",
+        loses=b"",
         point="workflows.sweep.taken",
         ends=DONE,
         input=(("stumbles", ["charge"]),),
         ready=_await_back_off,
+        strikes="KZL2C",
+    ),
+)
+# Beside the matrix: what its moments leave out of the engine.
+MORE = (
+    Moment(
+        group="G3",
+        name="join-parts",
+        point="workflows.settle.written@pack_part[0].forward",
+        ends=DONE,
+        workflow="faults-parts",
+        meanwhile=_until_the_other_part_settles,
+        strikes="KZL2C",
+    ),
+    Moment(
+        group="G3",
+        name="answered",
+        point="workflows.acquire.before",
+        ends=DONE,
+        workflow="faults-asking",
+        ready=_await_question,
+        act=_answer_twice,
         strikes="KZL2C",
     ),
 )
@@ -210,8 +265,9 @@ def _play(moment: Moment, strike: str) -> Callable[[System, random.Random], list
         if moment.ready is not None:
             moment.ready(run)
             system.arm(moment.point)
+        moment.act(run)
         hit = system.await_hit(moment.point)
-        scene = Scene(system, run, hit, roll, successor=moment.successor)
+        scene = Scene(system, run, hit, roll, successor=moment.successor, loses=moment.loses)
         moment.meanwhile(system, run)
         STRIKES[strike](scene)
         state = rest(run)
@@ -278,7 +334,7 @@ def all_cells() -> list[Cell]:
         Cell(
             name=f"{moment.group}.{moment.name}.{strike}", play=_play(moment, strike), points=(moment.point,)
         )
-        for moment in (*WORKER, *SAGA, *OUTBOX)
+        for moment in (*WORKER, *SAGA, *MORE, *OUTBOX)
         for strike in moment.strikes
     ]
     operations = [Cell(name=f"G9.{name}", play=play) for name, play in OPERATIONS.items()]

@@ -19,7 +19,7 @@ from tests.faults.people import effects
 from workflows.engine.plan import Plan
 from workflows.models import Attempt, Run, Step
 from workflows.services.stranded import find_stranded
-from workflows.states import AttemptKind, AttemptState, StepState
+from workflows.states import AttemptKind, AttemptState, StepKind, StepState
 from workflows.testing import invariants
 
 STREAM_SECONDS = 5.0
@@ -147,7 +147,7 @@ def _ledger(run: Run, steps: list[Step]) -> Iterator[str]:
             yield f"I11: {count} effects of {step}, {kind}"
     if any(entry["status"] == "conflict" for entry in entries):
         yield "I11: one key with two bodies"
-    for step in steps:
+    for step in (step for step in steps if step.kind == StepKind.STEP):
         forward, undone = had[step.name, "forward"], had[step.name, "undo"]
         if (
             step.state in DONE

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workflows.definitions import Retry, Workflow, parallel, step
+from workflows.definitions import Retry, Workflow, fan_out, parallel, step, wait_for
 from workflows.errors import Fatal, Retryable
 
 PROVIDER_VARIABLE = "FAULTS_PROVIDER"
@@ -23,6 +23,10 @@ class Order(BaseModel):
     fails: list[str] = []
     stumbles: list[str] = []
     hold_seconds: float = 0.0
+
+
+class Approval(BaseModel):
+    approved: bool
 
 
 class Intent(BaseModel):
@@ -88,6 +92,17 @@ def ship(ctx: Any) -> str:
     return effect(ctx)
 
 
+@step(title="Listing", timeout=60)
+def list_parts(ctx: Any) -> list[int]:
+    effect(ctx)
+    return [1, 2]
+
+
+@step(title="Packing parts", timeout=60)
+def pack_part(ctx: Any) -> str:
+    return effect(ctx)
+
+
 @step(title="Hanging", timeout=1, retry=Retry(attempts=2, base=0.1, cap=0.1))
 def hang(ctx: Any) -> None:
     """Asks nothing and looks at nothing: only its end from outside ends it."""
@@ -98,7 +113,7 @@ def _undo(ctx: Any, output: Any) -> None:
     effect(ctx, "undo")
 
 
-for undoable in (reserve, charge, left, right):
+for undoable in (reserve, charge, left, right, list_parts, pack_part):
     undoable.undo(_undo)
 
 ordering = Workflow(
@@ -125,6 +140,22 @@ racing = Workflow(
     steps=[reserve, charge],
     on_failure="compensate",
     deadline=3,
+)
+parting = Workflow(
+    "faults-parts",
+    version=1,
+    input=Order,
+    title="Parts",
+    steps=[list_parts, fan_out(pack_part, over=list_parts), ship],
+    on_failure="compensate",
+)
+asking = Workflow(
+    "faults-asking",
+    version=1,
+    input=Order,
+    title="Question",
+    steps=[reserve, wait_for("approval", schema=Approval, timeout=60), charge],
+    on_failure="compensate",
 )
 hanging = Workflow(
     "faults-hung",

@@ -1,4 +1,4 @@
-"""A gate on the way of one process to its database: it cuts, freezes, slows, and loses the answer to a COMMIT."""
+"""A gate on the way of one process to its database: it cuts, freezes, slows, and loses answers."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ class Gate:
         self._pairs: set[Pair] = set()
         self.refuses = False
         self.delay_seconds = 0.0
-        self.loses_commit = False
+        self.loses: bytes | None = None
         self.lost = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -41,13 +41,13 @@ class Gate:
     def thaw(self) -> None:
         self._call(self._open.set)
 
-    def lose_next_commit(self) -> None:
-        """The next COMMIT arrives and is done; its answer is lost with the connection. `lost` tells when."""
+    def lose_next(self, statement: bytes) -> None:
+        """The next message with this in it arrives and is done; answer and connection are lost, as `lost` tells."""
         self.lost.clear()
-        self.loses_commit = True
+        self.loses = statement
 
     def heal(self) -> None:
-        self.refuses, self.loses_commit, self.delay_seconds = False, False, 0.0
+        self.refuses, self.loses, self.delay_seconds = False, None, 0.0
         self.thaw()
 
     def _call(self, action: Callable[[], object]) -> None:
@@ -88,8 +88,9 @@ class Gate:
     ) -> None:
         while data := await reader.read(CHUNK_BYTES):
             await self.passing()
-            if to_server and self.loses_commit and b"COMMIT" in data:
-                self.loses_commit, pair.loses_answer = False, True
+            # A farewell ("X") gets no answer that could be lost.
+            if to_server and self.loses is not None and self.loses in data and not data.startswith(b"X"):
+                self.loses, pair.loses_answer = None, True
             if not to_server and pair.loses_answer:
                 self.lost.set()
                 raise EOFError

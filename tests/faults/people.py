@@ -56,6 +56,15 @@ def cancel(run: UUID, *, undo: bool, tries: int = 20) -> None:
                 raise
 
 
+def answer(run: UUID) -> None:
+    """Answer the run's question; 409: somebody has."""
+    try:
+        _api("POST", f"/api/v1/runs/{run}/signals/approval", {"approved": True})
+    except urllib.error.HTTPError as error:
+        if error.code != 409:
+            raise
+
+
 def effects(run: UUID) -> list[dict[str, str]]:
     """The provider's ledger of a run, in order."""
     found = _ask("GET", f"{os.environ[PROVIDER_VARIABLE]}?run={run}")

@@ -28,6 +28,7 @@ class Scene:
     hit: Hit
     roll: random.Random
     successor: str = ""  # the failpoint at which the next attempt can be met
+    loses: bytes = b"COMMIT"  # the statement whose answer L loses; empty: any
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -87,12 +88,15 @@ def cut(scene: Scene) -> None:
 
 
 def lose_answer(scene: Scene) -> None:
-    """The next COMMIT is done, and its answer lost."""
-    scene.gate.lose_next_commit()
+    """What its worker commits next is done, and the answer lost; after a settled step, whatever is asked next."""
+    names = [scene.hit.owner] if scene.hit.owner == "relay" else ["worker-a", "worker-b"]
+    gates = [scene.gate] if scene.loses else [scene.system.gates[name] for name in names]
+    for gate in gates:
+        gate.lose_next(scene.loses)
     scene.hit.go_on()
-    if not scene.gate.lost.wait(5):
-        # Nothing was committed after this moment: then there was no answer to lose.
-        scene.gate.loses_commit = False
+    wait_for("an answer lost", lambda: any(gate.lost.is_set() for gate in gates), seconds=10)
+    for gate in gates:
+        gate.loses = None
 
 
 def duplicate(scene: Scene) -> None:

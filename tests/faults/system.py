@@ -88,9 +88,8 @@ class System:
         found: list[Path] = []
 
         def look() -> bool:
-            found[:] = [
-                path for path in self.points.glob(f"{point}.hit-*") if path.suffix not in (".go", ".draft")
-            ]
+            paths = [path for path in self.points.iterdir() if path.name.startswith(f"{point}.hit-")]
+            found[:] = [path for path in paths if path.suffix not in (".go", ".draft")]
             return bool(found)
 
         wait_for(f"somebody at {point}", look, seconds=seconds)
@@ -104,7 +103,7 @@ class System:
             lambda: psutil.Process(hit.pid).status() == psutil.STATUS_STOPPED,
             seconds=5,
         )
-        for path in self.points.glob(f"{hit.path.name}*"):
+        for path in [path for path in self.points.iterdir() if path.name.startswith(hit.path.name)]:
             path.unlink()
 
     def owner_of(self, pid: int) -> str:

@@ -111,10 +111,8 @@ class Heartbeat:
         lost = [one for one in held if one.signals.is_lost]
         for one in lost:
             one.lost_at = now if one.lost_at is None else one.lost_at
-        if lost:
-            self._abandoned(
-                [now - one.lost_at for one in lost if one.lost_at is not None], len(held) - len(lost)
-            )
+        # With nothing lost too: a process that has decided to end must hear of the time that passes.
+        self._abandoned([now - one.lost_at for one in lost if one.lost_at is not None], len(held) - len(lost))
 
     def _work(self) -> None:
         while not self._pause.wait(self._pace.poll()):

@@ -45,7 +45,10 @@ class Recycler:
         """ages: seconds that each body without a lease has gone on. working: bodies that have theirs."""
         limits = conf()
         abandoned = sum(age >= limits.abandon_grace_seconds for age in ages)
-        if abandoned < (1 if self._is_child() else limits.max_abandoned_bodies):
+        bearable = abandoned < (1 if self._is_child() else limits.max_abandoned_bodies)
+        if (
+            bearable and self._stopping_since is None
+        ):  # once it takes nothing new, it ends, whoever comes back
             return
         if self._is_child():
             logger.error("body abandoned; this child ends")

@@ -1,10 +1,9 @@
 import os
+import subprocess
+import sys
 import threading
-import time
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
 from outbox import failpoints
 
@@ -46,12 +45,21 @@ def test_a_waiting_failpoint_goes_on_when_it_is_told_to(folder):
     assert not waiting.is_alive()
 
 
-def test_a_clock_can_be_wrong_in_one_process(monkeypatch):
-    monkeypatch.setattr(timezone, "now", timezone.now)
-    monkeypatch.setattr(time, "time", time.time)
-    before = timezone.now()
-    failpoints.action("clock:-3600")(None)
-    assert timezone.now() - before < timedelta(minutes=-59)
+def test_a_clock_can_be_wrong_in_one_process():
+    """In a process of its own: it stays wrong."""
+    script = (
+        "from datetime import UTC, datetime\n"
+        "import time, outbox.clock as clock\n"
+        "from django.utils import timezone\n"
+        "from outbox import failpoints\n"
+        "real, before = datetime, time.time()\n"
+        "failpoints.action('clock:-3600')(None)\n"
+        "for wrong in (clock.datetime.now(UTC), timezone.now()):\n"
+        "    assert -3601 < (wrong - real.now(UTC)).total_seconds() < -3599\n"
+        "    assert isinstance(wrong, clock.datetime) and isinstance(real.now(UTC), clock.datetime)\n"
+        "assert -3601 < time.time() - before < -3599\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_failpoint_that_is_told_to_raise_raises(monkeypatch):

@@ -131,4 +131,4 @@ def test_a_body_that_works_on_without_its_lease_is_told_with_its_age(lease):
         database.now = 25.0
         heartbeat.beat()
     heartbeat.beat()
-    assert database.abandoned == [([0.0], 0), ([15.0], 0)]
+    assert database.abandoned == [([0.0], 0), ([15.0], 0), ([], 0)]

@@ -46,3 +46,13 @@ def test_or_after_a_minute_whatever_they_do():
     process.now = 60.0
     process.recycler.look([90.0] * 3, 2)
     assert process.ended == [EXIT_STATUS]
+
+
+def test_once_it_takes_nothing_new_it_ends_even_if_a_hanging_body_comes_back():
+    process = Process(child=False)
+    process.recycler.look([30.0] * 3, 2)
+    process.now = 10.0
+    process.recycler.look([40.0] * 2, 1)
+    assert process.ended == []
+    process.recycler.look([], 0)
+    assert (process.ended, process.stopped) == ([EXIT_STATUS], 1)
