@@ -35,6 +35,7 @@ def faults_of(run_id: UUID) -> list[str]:
         *_at_rest(run),
         *invariants.faults_of(run),
         *_one_success(log),
+        *_in_time(log),
         *_fenced(log),
         *_whose(steps),
         *_one_at_a_time(steps),
@@ -59,6 +60,13 @@ def _one_success(log: list[Entry]) -> Iterator[str]:
         for step, count in counts.items():
             if count > 1:
                 yield f"I3: {count} × {type_} of {step}"
+
+
+def _in_time(log: list[Entry]) -> Iterator[str]:
+    """Whatever the processes' clocks say: the log has the database's time, which does not go back."""
+    for former, later in pairwise(log):
+        if later.created_at < former.created_at:
+            yield f"event {later.seq} is {former.created_at - later.created_at} older than the one before"
 
 
 def _fenced(log: list[Entry]) -> Iterator[str]:
