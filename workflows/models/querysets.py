@@ -52,9 +52,9 @@ class StepQuerySet(models.QuerySet["Step"]):
                 return step
         return self.locked_part(step_id)
 
-    def set_start(self, run_id: UUID, *, due_at: datetime) -> None:
+    def set_start(self, run_id: UUID, *, due_at: datetime, position: int = 0) -> None:
         """A run that begins later: its first step rings, still pending."""
-        self.filter(run_id=run_id, position=0, parent__isnull=True).update(due_at=due_at)
+        self.filter(run_id=run_id, position=position, parent__isnull=True).update(due_at=due_at)
 
     def bulk_create(self, objs: "Iterable[Step]", *args: Any, **options: Any) -> "list[Step]":
         """As ever; steps that come with moves behind them (taken over from another run) are told."""

@@ -12,6 +12,7 @@ from outbox.append import Message
 from outbox.clock import CLOCK, Clock
 from workflows import events
 from workflows.definitions import registry
+from workflows.engine.plan import openable
 from workflows.engine.storable import storable
 from workflows.errors import InvalidInput
 from workflows.models import Run, Step
@@ -90,6 +91,7 @@ def skip(
                 steps,
                 f"{step} is {chosen.state}: only a step that is not at work and not done is skipped",
             )
+        begins_at = _begins_later(run, steps, now=now)
         chosen.skip(_output(run, chosen, output), now=now)
         chosen.save()
         if chosen.kind == StepKind.FAN_OUT:
@@ -97,9 +99,27 @@ def skip(
         elif chosen.parent_id is not None:
             _reopen_parent(steps, chosen, now=now)
         skipped = events.message(events.StepSkipped(by=by.get_username(), reason=reason), step=step)
+        if begins_at is not None and _pass_alarm_on(run, steps, begins_at):
+            return [skipped]
         return [skipped, *_go_on(run, steps, by=by, skipped=step, now=now)]
 
     return perform(run_id, Action(verb="skip", by=by, reason=reason, request=request), change, clock=clock)
+
+
+def _begins_later(run: Run, steps: Sequence[Step], *, now: datetime) -> datetime | None:
+    """When a run begins that was started for later; None: its time has come."""
+    if run.state != RunState.PENDING:
+        return None
+    alarms = [step.due_at for step in steps if step.state == StepState.PENDING and step.due_at is not None]
+    return next((alarm for alarm in alarms if alarm > now), None)
+
+
+def _pass_alarm_on(run: Run, steps: Sequence[Step], begins_at: datetime) -> bool:
+    """Set the run's alarm on its first step, whichever that is now. False: no step is left."""
+    first = next(iter(openable(steps)), None)
+    if first is not None:
+        Step.objects.set_start(run.id, position=first, due_at=begins_at)
+    return first is not None
 
 
 def _go_on(run: Run, steps: list[Step], *, by: User, skipped: str, now: datetime) -> list[Message]:
