@@ -12,13 +12,14 @@ from outbox.append import Message
 from outbox.clock import CLOCK, Clock
 from workflows import events
 from workflows.definitions import registry
-from workflows.engine.plan import openable
+from workflows.engine.plan import Plan, openable
 from workflows.engine.storable import storable
 from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.acting import SKIPPABLE, Action, perform, refuse
 from workflows.services.advance import advance
 from workflows.services.keys import Request
+from workflows.services.links import first_alarm
 from workflows.services.outputs import blob_of
 from workflows.states import RUN_FORWARD, RunState, StepKind, StepState
 
@@ -123,17 +124,36 @@ def _pass_alarm_on(run: Run, steps: Sequence[Step], begins_at: datetime) -> bool
 
 
 def _go_on(run: Run, steps: list[Step], *, by: User, skipped: str, now: datetime) -> list[Message]:
-    """A run at work goes on as after a completed step; a failed one only once no other step has failed."""
+    """A run at work goes on as after a completed step; one that failed, or stops, only once no step has failed."""
+    failed = run.steps.filter(state=StepState.FAILED).order_by("position", "index")
+    faults = list(failed.values_list("error", flat=True))
     messages: list[Message] = []
+    reopened: list[Step] = []
     if run.state == RunState.FAILED:
-        if any(step.state == StepState.FAILED for step in steps):
+        if faults:
             return []
-        run.resume(deadline_at=None, now=now)
+        run.resume(deadline_at=Plan.from_json(run.plan).deadline_from(now), now=now)
         run.save()
         messages.append(events.message(events.RunResumed(by=by.get_username(), from_step=skipped)))
+    elif run.error is not None and run.error not in faults:  # it was stopping for the one that is skipped
+        run.error = faults[0] if faults else None
+        run.save(update_fields=["error"])
+        reopened = [] if faults else _reopen_parts(run, steps, now=now)
     if run.state in RUN_FORWARD:
-        messages += advance(run, steps, now=now).send(run, steps)
+        moves = advance(run, steps, now=now)
+        moves.opened += reopened
+        messages += moves.send(run, steps)
     return messages
+
+
+def _reopen_parts(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Step]:
+    """Open the parts that were put back when the run began to stop, of fan-outs that are still at work."""
+    reopened: list[Step] = []
+    for step in steps:
+        if step.kind == StepKind.FAN_OUT and step.state == StepState.RUNNING:
+            Step.objects.open_parts(step, due_at=first_alarm(run, now), now=now)
+            reopened += step.parts.filter(state=StepState.READY).defer("output", "item").order_by("index")
+    return reopened
 
 
 def _reopen_parent(steps: Sequence[Step], part: Step, *, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Verbs that turn a run: cancel it, let it go on, undo it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -108,8 +108,7 @@ def retry(
         _refuse_taken_key(run)
         plan = Plan.from_json(run.plan)
         messages = [_reset(step, plan, completed_too=from_step is not None) for step in again]
-        deadline = None if plan.deadline is None else now + timedelta(seconds=plan.deadline)
-        run.resume(deadline_at=deadline, now=now)
+        run.resume(deadline_at=plan.deadline_from(now), now=now)
         run.save()
         # None left: it was cancelled while its last step ended, and now it completes.
         first = again[0].name if again else steps[-1].name

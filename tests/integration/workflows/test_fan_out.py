@@ -167,3 +167,16 @@ def test_a_part_that_settles_reads_and_locks_no_other_part(owner, engine, django
             engine.settle(lease, outcome)
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_parts_that_were_put_back_go_on_once_the_failed_one_is_skipped(owner, engine, operator):
+    run = begin(owner, engine, fails=["weigh[0]"])
+    held = engine.acquire(part(run, 2))
+    engine.work(part(run, 0))
+    assert states(run)["weigh[1]"] == "pending"
+    engine.skip(run, "weigh[0]", 7, by=operator)
+    assert states(run)["weigh[1]"] == "ready"
+    engine.settle(held, engine.execute(held))
+    run = engine.finish(run)
+    assert (run.state, run.steps.get(name="total").output) == (RunState.COMPLETED, 7 + 20 + 30)
+    engine.check(run)
