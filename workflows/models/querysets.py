@@ -76,9 +76,9 @@ class StepQuerySet(models.QuerySet["Step"]):
         unheld = self.filter(parent=fan_out, state__in=[StepState.READY, StepState.RETRYING])
         return unheld._move(fan_out, StepState.PENDING, due_at=None, ready_at=None, dispatch_count=0)
 
-    def cancel_parts(self, fan_out: "Step", *, now: datetime) -> int:
-        """All pending parts are cancelled. Returns how many."""
-        pending = self.filter(parent=fan_out, state=StepState.PENDING)
+    def cancel_parts(self, fan_out: "Step", *, now: datetime, from_index: int = 0) -> int:
+        """All pending parts are cancelled, or those from an index on. Returns how many."""
+        pending = self.filter(parent=fan_out, state=StepState.PENDING, index__gte=from_index)
         return pending._move(fan_out, StepState.CANCELLED, finished_at=now)
 
     def reset_parts(self, fan_out: "Step", *, attempts: int, completed_too: bool) -> int:
