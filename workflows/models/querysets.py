@@ -82,12 +82,12 @@ class StepQuerySet(models.QuerySet["Step"]):
         return pending._move(fan_out, StepState.CANCELLED, finished_at=now)
 
     def reset_parts(self, fan_out: "Step", *, attempts: int, completed_too: bool) -> int:
-        """All parts that ended without success, or all, are to be done (again); see `Step.reset`. Returns how many."""
-        states = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED]
+        """All parts that are not done, or all, are to be done (again); see `Step.reset`. Returns how many."""
+        states = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED]
         if completed_too:
             done = self.filter(parent=fan_out, state=StepState.COMPLETED)
             done.update(outcome_unknown=True)
-            states.append(StepState.COMPLETED)
+            states += [StepState.COMPLETED, StepState.SKIPPED]
         return self.filter(parent=fan_out, state__in=states)._move(
             fan_out,
             StepState.PENDING,

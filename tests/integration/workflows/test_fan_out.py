@@ -180,3 +180,17 @@ def test_parts_that_were_put_back_go_on_once_the_failed_one_is_skipped(owner, en
     run = engine.finish(run)
     assert (run.state, run.steps.get(name="total").output) == (RunState.COMPLETED, 7 + 20 + 30)
     engine.check(run)
+
+
+def test_a_retry_leaves_skipped_parts_skipped_unless_they_are_to_be_done_again(owner, engine, operator):
+    run = engine.finish(begin(owner, engine, fails=["weigh[0]", "weigh[1]"]))
+    engine.skip(run, "weigh[0]", 7, by=operator)
+    run = engine.finish(run)
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": ["total"], "error": "fatal"})
+    engine.retry(run, by=operator)
+    run = engine.finish(run)
+    assert states(run)["weigh[0]"] == "skipped"
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": [], "error": "fatal"})
+    engine.retry(run, from_step="weigh", by=operator)
+    run = engine.finish(run)
+    assert (states(run)["weigh[0]"], run.steps.get(name="total").output) == ("completed", 60)
