@@ -1,13 +1,29 @@
 """Fan-outs: one part for each item, each durable and retried alone, joined under the run's lock."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.flows import fanning, fanning_back, ledger
+from tests.flows import Parcel, fanning, fanning_back, ledger, pack, weigh
+from workflows.definitions import Workflow, fan_out, registry
 from workflows.models import Run, Step
-from workflows.services import cancel, retry, skip, start
+from workflows.services import allowed_actions, cancel, retry, skip, start
 from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def weighing_last() -> Iterator[Workflow]:
+    workflow = Workflow(
+        "test-weighing-last",
+        version=1,
+        input=Parcel,
+        title="Parcel",
+        steps=[pack, fan_out(weigh, over=pack)],
+    )
+    yield workflow
+    registry.forget(workflow)
 
 
 def begin(owner, engine, workflow=fanning, **input) -> Run:
@@ -194,3 +210,15 @@ def test_a_retry_leaves_skipped_parts_skipped_unless_they_are_to_be_done_again(o
     engine.retry(run, from_step="weigh", by=operator)
     run = engine.finish(run)
     assert (states(run)["weigh[0]"], run.steps.get(name="total").output) == ("completed", 60)
+
+
+def test_a_part_of_the_last_stage_is_skipped_while_its_run_works(owner, engine, operator, weighing_last):
+    run = begin(owner, engine, weighing_last, fails=["weigh[1]"], error="retryable")
+    engine.work(part(run, 1))
+    assert (states(run)["weigh[0]"], states(run)["weigh[1]"]) == ("ready", "retrying")
+    run.refresh_from_db()
+    assert "skip" in allowed_actions(run, list(run.steps.filter(parent=None).order_by("position")))
+    for index in range(3):
+        engine.skip(run, f"weigh[{index}]", 7, by=operator)
+    run.refresh_from_db()
+    assert run.state == RunState.COMPLETED
