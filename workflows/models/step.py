@@ -229,6 +229,9 @@ class Step(Leased, StateMachine):
         self.rest()
         self.error, self.due_at = error, due_at
         self.outcome_unknown = self.outcome_unknown or unknown
+        self.max_attempts = max(
+            self.max_attempts, self.attempt_count + 1
+        )  # a retry-only step has no last one
 
     @transition(field=state, source=[StepState.RUNNING, StepState.WAITING], target=StepState.FAILED)
     def fail(self, error: dict[str, Any], *, now: datetime, unknown: bool) -> None:
