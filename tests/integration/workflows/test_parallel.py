@@ -6,6 +6,7 @@ import pytest
 
 from tests.flows import Parcel, branching, branching_back, ledger, tell
 from workflows.definitions import Workflow, registry
+from workflows.engine.outcomes import ErrorInfo, Failed
 from workflows.models import Run, Step
 from workflows.services import compensate, retry, start
 from workflows.states import RunState, StepState
@@ -221,3 +222,31 @@ def test_a_worker_lost_among_other_failures_is_no_reason_to_give_up(owner, engin
             engine.work(step_of(run, "tell"))
         assert step_of(run, "tell").state == StepState.RETRYING
         engine.sweep(after_seconds=61)
+
+
+def test_an_undo_that_fails_stops_its_branch_and_what_lies_before_but_not_the_branch_beside(
+    owner, engine, operator
+):
+    run = engine.start(branching_back, input={"fails": ["send"]}, owner=owner)
+    for name in ("pack", "insure", "label", "print_label", "send"):
+        engine.work(step_of(run, name))
+    first = Run.objects.get(pk=run.pk).error
+    broken = ErrorInfo(code="gone", detail="The insurer is gone.", retryable=False)
+    engine.settle(engine.acquire(step_of(run, "insure")), Failed(error=broken))
+    run = engine.drive(run)
+    assert run.state == RunState.COMPENSATION_FAILED
+    assert run.error["code"] == "gone"
+    assert states(run) | {"tell": ""} == {
+        "pack": "completed",
+        "label": "compensated",
+        "print_label": "compensated",
+        "insure": "compensation_failed",
+        "send": "failed",
+        "tell": "",
+    }
+    engine.compensate(run, by=operator)
+    run = engine.drive(run)
+    assert (run.state, run.error) == (RunState.COMPENSATED, first), (
+        "the fault, not that of an undo since mended"
+    )
+    engine.check(run)
