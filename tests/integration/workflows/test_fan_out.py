@@ -1,11 +1,12 @@
 """Fan-outs: one part for each item, each durable and retried alone, joined under the run's lock."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.flows import Parcel, fanning, fanning_back, ledger, pack, weigh
-from workflows.definitions import Workflow, fan_out, registry
+from tests.flows import Parcel, fanning, fanning_back, label, ledger, pack, weigh
+from workflows.definitions import Workflow, fan_out, parallel, registry
 from workflows.models import Run, Step
 from workflows.services import allowed_actions, cancel, retry, skip, start
 from workflows.states import RunState, StepState
@@ -15,13 +16,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def weighing_last() -> Iterator[Workflow]:
-    workflow = Workflow(
-        "test-weighing-last",
-        version=1,
-        input=Parcel,
-        title="Parcel",
-        steps=[pack, fan_out(weigh, over=pack)],
-    )
+    yield from declared("test-weighing-last", fan_out(weigh, over=pack))
+
+
+@pytest.fixture
+def weighing_beside() -> Iterator[Workflow]:
+    yield from declared("test-weighing-beside", parallel(fan_out(weigh, over=pack), label))
+
+
+def declared(name: str, stage: Any) -> Iterator[Workflow]:
+    workflow = Workflow(name, version=1, input=Parcel, title="Parcel", steps=[pack, stage])
     yield workflow
     registry.forget(workflow)
 
@@ -222,3 +226,18 @@ def test_a_part_of_the_last_stage_is_skipped_while_its_run_works(owner, engine, 
         engine.skip(run, f"weigh[{index}]", 7, by=operator)
     run.refresh_from_db()
     assert run.state == RunState.COMPLETED
+
+
+def test_a_retry_from_a_step_beside_a_fan_out_does_not_do_its_done_parts_again(
+    owner, engine, operator, weighing_beside
+):
+    run = begin(owner, engine, weighing_beside, fails=["weigh[1]"])
+    for name in ("weigh[0]", "label", "weigh[1]"):
+        engine.work(run.steps.get(name=name))
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": [], "error": "fatal"})
+    engine.retry(run, from_step="label", by=operator)
+    assert engine.finish(run).state == RunState.COMPLETED
+    assert [part(run, index).attempt_count for index in range(3)] == [1, 2, 1]
+    assert run.steps.get(name="label").attempt_count == 2

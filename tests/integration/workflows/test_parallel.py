@@ -1,11 +1,9 @@
 """Stages whose branches run side by side: fork, join, failure of one beside others, and their undo."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.flows import Parcel, branching, branching_back, ledger, tell
-from workflows.definitions import Workflow, registry
+from outbox.models import Entry
+from tests.flows import branching, branching_back, ledger
 from workflows.engine.outcomes import ErrorInfo, Failed
 from workflows.models import Run, Step
 from workflows.services import compensate, retry, start
@@ -13,21 +11,7 @@ from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-
-@pytest.fixture
-def persistent() -> Iterator[Workflow]:
-    """One retry-only step, with a deadline and no retry to spend."""
-    workflow = Workflow(
-        "test-persistent",
-        version=1,
-        input=Parcel,
-        title="Parcel",
-        steps=[tell],
-        deadline=3_600,
-        retry_budget=0,
-    )
-    yield workflow
-    registry.forget(workflow)
+GONE = ErrorInfo(code="gone", detail="The other side is gone.", retryable=False)
 
 
 def states(run: Run) -> dict[str, str]:
@@ -159,71 +143,6 @@ def test_a_pivot_whose_worker_vanished_may_have_been_passed_so_nothing_is_undone
     assert step_of(run, "send").outcome_unknown
 
 
-def telling(owner, engine, **input) -> Run:
-    """A run past its pivot, with the retry-only step ready."""
-    run = engine.start(branching_back, input=input, owner=owner)
-    for name in ("pack", "insure", "label", "print_label", "send"):
-        engine.work(step_of(run, name))
-    return run
-
-
-def test_a_retry_only_step_is_tried_until_it_succeeds(owner, engine, log):
-    run = telling(owner, engine, fails=["tell"], error="retryable")
-    waits = []
-    for attempt in range(1, 13):
-        engine.work(step_of(run, "tell"))
-        tell = step_of(run, "tell")
-        assert (tell.state, tell.attempt_count) == (StepState.RETRYING, attempt)
-        assert tell.max_attempts > attempt, "there is another one to come"
-        waits.append((tell.due_at - engine.clock.now()).total_seconds())
-        engine.sweep(after_seconds=61)
-    assert (waits[:3], waits[-1]) == ([0.5, 1, 2], 30), "half of a doubling wait, up to its cap of 60"
-    Run.objects.filter(pk=run.pk).update(input={"parts": [], "fails": [], "error": "fatal"})
-    assert engine.finish(run).state == RunState.COMPLETED
-    engine.check(run)
-
-
-def test_a_retry_only_step_does_not_spend_the_budget_of_its_run(owner, engine, persistent):
-    run = engine.start(persistent, input={"fails": ["tell"], "error": "retryable"}, owner=owner)
-    for _ in range(4):
-        engine.work(step_of(run, "tell"))
-        engine.sweep(after_seconds=61)
-    assert step_of(run, "tell").state == StepState.READY
-
-
-def test_the_deadline_of_its_run_ends_a_retry_only_step(owner, engine, persistent):
-    run = engine.finish(
-        engine.start(persistent, input={"fails": ["tell"], "error": "retryable"}, owner=owner)
-    )
-    assert (run.state, run.error["code"]) == (RunState.FAILED, "run-deadline-passed")
-
-
-def test_a_retry_only_step_that_kills_its_workers_is_given_up(owner, engine, operator):
-    run = telling(owner, engine)
-    for lost in range(2):
-        assert engine.acquire(step_of(run, "tell")), f"lost {lost} so far"
-        engine.sweep(after_seconds=31)
-        engine.sweep(after_seconds=61)
-    run.refresh_from_db()
-    assert (run.state, run.error["code"]) == (RunState.FAILED, "worker-lost")
-    engine.retry(run, by=operator)
-    engine.acquire(step_of(run, "tell"))
-    engine.sweep(after_seconds=31)
-    assert step_of(run, "tell").state == StepState.RETRYING, "of this round it is the first"
-
-
-def test_a_worker_lost_among_other_failures_is_no_reason_to_give_up(owner, engine):
-    run = telling(owner, engine, fails=["tell"], error="retryable")
-    for kind in ("failed", "failed", "lost", "failed", "lost"):
-        if kind == "lost":
-            engine.acquire(step_of(run, "tell"))
-            engine.sweep(after_seconds=31)
-        else:
-            engine.work(step_of(run, "tell"))
-        assert step_of(run, "tell").state == StepState.RETRYING
-        engine.sweep(after_seconds=61)
-
-
 def test_an_undo_that_fails_stops_its_branch_and_what_lies_before_but_not_the_branch_beside(
     owner, engine, operator
 ):
@@ -231,8 +150,7 @@ def test_an_undo_that_fails_stops_its_branch_and_what_lies_before_but_not_the_br
     for name in ("pack", "insure", "label", "print_label", "send"):
         engine.work(step_of(run, name))
     first = Run.objects.get(pk=run.pk).error
-    broken = ErrorInfo(code="gone", detail="The insurer is gone.", retryable=False)
-    engine.settle(engine.acquire(step_of(run, "insure")), Failed(error=broken))
+    engine.settle(engine.acquire(step_of(run, "insure")), Failed(error=GONE))
     run = engine.drive(run)
     assert run.state == RunState.COMPENSATION_FAILED
     assert run.error["code"] == "gone"
@@ -250,3 +168,16 @@ def test_an_undo_that_fails_stops_its_branch_and_what_lies_before_but_not_the_br
         "the fault, not that of an undo since mended"
     )
     engine.check(run)
+
+
+def test_a_retry_from_a_step_gives_its_sibling_new_attempts_too(owner, engine, operator):
+    """The sibling had backed off after its first attempt of two when the run stopped."""
+    run = engine.start(branching, input={"fails": ["label", "insure"], "error": "retryable"}, owner=owner)
+    engine.work(step_of(run, "pack"))
+    engine.work(step_of(run, "insure"))
+    engine.settle(engine.acquire(step_of(run, "label")), Failed(error=GONE))
+    assert (states(run)["insure"], Run.objects.get(pk=run.pk).state) == ("pending", RunState.FAILED)
+    engine.retry(run, from_step="label", by=operator)
+    insure = step_of(run, "insure")
+    assert (insure.attempt_count, insure.max_attempts) == (1, 3)
+    assert Entry.objects.get(type="run.resumed").payload["from_step"] == "label"
