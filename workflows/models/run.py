@@ -41,10 +41,10 @@ class Run(StateMachine):
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
     )
     deadline_at = models.DateTimeField(null=True, blank=True)  # whatever is unfinished then fails
-    retry_count = models.PositiveIntegerField(default=0)  # retries spent of the plan's budget, in this round
-    undoes_when_cancelled = models.BooleanField(
-        default=False
-    )  # while cancelling: what follows when all is quiet
+    # Retries spent of the plan's budget, in this round.
+    retry_count = models.PositiveIntegerField(default=0, db_default=0)
+    # While cancelling: what follows when all is quiet.
+    undoes_when_cancelled = models.BooleanField(default=False, db_default=False)
     # {"traceparent", "tracestate", "caller"}: telemetry.Trace, from its start; null: started before there were any.
     trace_context = models.JSONField(null=True, blank=True, editable=False)
     erase_requested_at = models.DateTimeField(null=True, blank=True)
