@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from celery import Signature, chain, current_app
@@ -31,9 +32,23 @@ class Link:
 
 def send_on_commit(chains: Sequence[Sequence[Link]]) -> None:
     """Send after the commit that made the first link of each chain acquirable. Failing is logged, not raised."""
-    for links in chains:
-        if links:
-            transaction.on_commit(lambda links=links: send(links), robust=True)  # type: ignore[misc]
+    waiting = [links for links in chains if links]
+    if waiting:
+        transaction.on_commit(partial(_send_all, waiting), robust=True)
+
+
+def _send_all(chains: Sequence[Sequence[Link]]) -> None:
+    """Send until the broker refuses one: thousands of parts must not wait for thousands of its time-outs.
+
+    Each step has its alarm: the sweeper sends what was not sent.
+    """
+    for sent, links in enumerate(chains):
+        try:
+            send(links)
+        except Exception as error:  # of whatever broker
+            unsent = len(chains) - sent
+            logger.warning("broker away; steps wait", extra={"error": type(error).__name__, "unsent": unsent})
+            return
 
 
 @contextmanager

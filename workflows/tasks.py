@@ -24,6 +24,7 @@ from workflows.execution import executor
 from workflows.execution.heartbeat import Heartbeat, Pace
 from workflows.execution.recycling import Recycler
 from workflows.services import leases, scheduling
+from workflows.services.expired_keys import purge_expired_keys
 from workflows.services.records import LeasedRecords
 from workflows.services.resend import send_opened
 from workflows.services.settling import settle_for_certain
@@ -126,8 +127,9 @@ def sweep() -> None:
 
 @shared_task(name="workflows.check_stranded", ignore_result=True)
 def check_stranded() -> None:
-    """Say loudly which live runs have no reason to move; beat sends this once a minute."""
+    """Say loudly which live runs have no reason to move, and clear away old keys; beat sends this once a minute."""
     report_stranded()
+    purge_expired_keys(clock=CLOCK)
 
 
 @shared_task(name=scheduling.TASK, ignore_result=True)

@@ -10,6 +10,8 @@ from workflows.models import Run, Step
 from workflows.services.acting import SKIPPABLE
 from workflows.states import StepState
 
+SKIPPABLE_PARTS = [StepState.FAILED, StepState.READY, StepState.RETRYING]
+
 
 class ReasonForm(forms.Form):
     """Why. It goes into the audit trail and into the run's log."""
@@ -85,13 +87,14 @@ class SkipForm(ReasonForm):
 
     def fit(self, steps: Sequence[Step]) -> None:
         self.fields["reason"].required = True
-        failed_parts = (
-            Step.objects.filter(run=self.run, parent__isnull=False, state=StepState.FAILED)
+        # Those that failed first, then those that wait for a worker.
+        parts = (
+            Step.objects.filter(run=self.run, parent__isnull=False, state__in=SKIPPABLE_PARTS)
             .defer("output", "item")
-            .order_by("position", "index")[:100]
+            .order_by("state", "position", "index")[:100]
         )
         open_steps = [step for step in steps if step.state in SKIPPABLE]
-        shown = [*open_steps, *failed_parts]
+        shown = [*open_steps, *parts]
         self.fields["step"].choices = [(step.name, f"{step.title} ({step.name})") for step in shown]  # type: ignore[attr-defined]
 
     def extras(self) -> dict[str, Any]:

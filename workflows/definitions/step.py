@@ -42,7 +42,8 @@ class Step(Generic[Output]):
     timeout, idle_timeout: seconds of one attempt, and of silence (no progress, item or message) inside it.
     items: the model of each yielded object of a streaming step, else None. output: adapter of the returned value;
     element: adapter of its elements, when that is a list. pivot: once it is done, the run only goes forward.
-    retry_only: it cannot be undone, and is retried until it succeeds.
+    retry_only: it cannot be undone, and is tried until it succeeds; only `Fatal`, its run's deadline, a cancellation
+    and as many lost workers in a row as it has attempts end it before.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ def step(
 
     title: what people read while it runs. queue: Celery queue. timeout, idle_timeout: seconds.
     item_key: the field of `items` that identifies an item over attempts, else its whole content does.
-    pivot: the point of no return; what follows is retry_only: never undone, only tried again.
+    pivot: the point of no return; what follows is retry_only: never undone, only tried again, until it succeeds.
     """
 
     def declare(handler: Handler) -> Step[Any]:

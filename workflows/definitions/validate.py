@@ -3,7 +3,7 @@
 import string
 from typing import TYPE_CHECKING, Any
 
-from workflows.definitions.stages import NODES, FanOut, Parallel, branches_of
+from workflows.definitions.stages import NODES, FanOut, Node, Parallel, branches_of
 from workflows.definitions.step import Step
 from workflows.definitions.waiting import Wait
 from workflows.errors import DefinitionError
@@ -74,21 +74,31 @@ def _refuse_impossible_undo(workflow: "Workflow") -> None:
         )
     turned: Step[Any] | None = None  # the step after which nothing can be undone any more
     for stage in workflow.stages:
-        nodes = [node for branch in branches_of(stage) for node in branch if not isinstance(node, Wait)]
-        steps = [node.step if isinstance(node, FanOut) else node for node in nodes]
+        nodes = [node for branch in branches_of(stage) for node in branch]
+        steps = [step for step in map(_step_of, nodes) if isinstance(step, Step)]
         final = [step for step in steps if step.pivot or step.retry_only]
-        if final and final[0].pivot and (len(steps) > 1 or isinstance(nodes[0], FanOut)):
+        if final and final[0].pivot and (len(steps) > 1 or any(isinstance(node, FanOut) for node in nodes)):
             raise DefinitionError(
                 f"workflow {workflow.name}: {final[0].name} is a pivot, so it stands alone in its stage: "
                 "a sibling could fail after it is done"
             )
         turned = turned or (final[0] if final else None)
-        given_up = next((step for step in steps if not step.retry_only and step is not turned), None)
+        given_up = next((node for node in nodes if _step_of(node) is not turned and _may_give_up(node)), None)
         if turned is not None and given_up is not None:
+            mend = "on_timeout='continue'" if isinstance(given_up, Wait) else "retry_only=True"
             raise DefinitionError(
                 f"workflow {workflow.name}: {given_up.name} comes after or beside {turned.name}, which cannot be "
-                "undone, so it must not be given up: declare retry_only=True, or move it before"
+                f"undone, so it must not be given up: declare {mend}, or move it before"
             )
+
+
+def _step_of(node: Node) -> Step[Any] | Wait[Any]:
+    return node.step if isinstance(node, FanOut) else node
+
+
+def _may_give_up(node: Node) -> bool:
+    step = _step_of(node)
+    return step.on_timeout == "fail" if isinstance(step, Wait) else not step.retry_only
 
 
 def _refuse_early_fan_out(workflow: "Workflow") -> None:

@@ -45,10 +45,14 @@ def to_undo(steps: Sequence[UndoView]) -> list[int]:
 
 
 def next_to_undo(steps: Sequence[UndoView]) -> list[int]:
-    """Positions to open now: of the newest stage with work left, the last of each branch that is not at work."""
-    at_work = [step for step in steps if step.state == StepState.COMPENSATING]
+    """Positions to open now: of the newest stage with work left, the last of each branch that is free.
+
+    An undo that failed for good holds back its own branch and the stages before; the branches beside it go on.
+    """
+    unfinished = (StepState.COMPENSATING, StepState.COMPENSATION_FAILED)
+    holding = [step for step in steps if step.state in unfinished]
     wanted = [step for step in steps if needs_undo(step)]
-    stage = max((step.stage for step in [*at_work, *wanted]), default=None)
-    busy = {step.branch for step in at_work if step.stage == stage}
+    stage = max((step.stage for step in [*holding, *wanted]), default=None)
+    busy = {step.branch for step in holding if step.stage == stage}
     last_of_branch = {step.branch: step.position for step in wanted if step.stage == stage}
     return [position for branch, position in last_of_branch.items() if branch not in busy]

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from workflows.definitions import FanOut, Step, Wait, Workflow
@@ -81,6 +82,10 @@ class Plan:
     def fingerprint(self) -> str:
         """SHA-256 of the canonical plan, hex: tells whether two runs follow the same one."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def deadline_from(self, moment: datetime) -> datetime | None:
+        """When a round that begins at `moment` must be over; None: it may take as long as it takes."""
+        return None if self.deadline is None else moment + timedelta(seconds=self.deadline)
 
     def step(self, position: int) -> PlannedStep:
         return self.steps[position]

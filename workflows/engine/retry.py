@@ -9,11 +9,15 @@ MAX_DOUBLINGS = 60  # 2.0 ** 1024 overflows a float; the cap wins long before
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """max_attempts: of one round; a retry by hand begins another. base, cap: seconds, > 0."""
+    """max_attempts: of one round; a retry by hand begins another. base, cap: seconds, > 0.
+
+    persists: a retry-only step, which no number of attempts ends.
+    """
 
     max_attempts: int
     base: float
     cap: float
+    persists: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ def judge(failure: Failed, policy: RetryPolicy, *, attempts_made: int, roll: flo
 
     attempts_made: attempts of this round, this one included.
     """
-    if not failure.error.retryable or attempts_made >= policy.max_attempts:
+    is_spent = attempts_made >= policy.max_attempts and not policy.persists
+    if not failure.error.retryable or is_spent:
         return GiveUp(failure.error)
     wait = backoff_seconds(attempts_made, base=policy.base, cap=policy.cap, roll=roll)
     return RetryIn(max(wait, failure.retry_after_seconds))

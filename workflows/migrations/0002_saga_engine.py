@@ -51,14 +51,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='auditentry',
             name='run_ref',
-            field=models.UUIDField(null=True),
+            field=models.UUIDField(blank=True, db_index=True, null=True),
         ),
         migrations.RunPython(remember_runs, migrations.RunPython.noop, elidable=True),
-        migrations.AlterField(
-            model_name='auditentry',
-            name='run_ref',
-            field=models.UUIDField(db_index=True),
-        ),
         migrations.AddField(
             model_name='run',
             name='deadline_at',
@@ -77,12 +72,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='run',
             name='retry_count',
-            field=models.PositiveIntegerField(default=0),
+            field=models.PositiveIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
             model_name='run',
             name='undoes_when_cancelled',
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
             model_name='run',
@@ -102,12 +97,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='step',
             name='kind',
-            field=models.CharField(choices=[('step', 'Step'), ('wait', 'Wait'), ('fan_out', 'Fan Out')], default='step', max_length=16),
+            field=models.CharField(choices=[('step', 'Step'), ('wait', 'Wait'), ('fan_out', 'Fan Out')], db_default='step', default='step', max_length=16),
         ),
         migrations.AddField(
             model_name='step',
             name='no_return',
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
             model_name='step',

@@ -11,7 +11,8 @@ class AuditEntry(models.Model):
 
     # A run that is erased leaves its entries behind: who did what, and nothing of its content.
     run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, related_name="audit_entries")
-    run_ref = models.UUIDField(db_index=True)  # the run's id, also once it is erased
+    # The run's id, also once it is erased. Null: written by a process of the first release, while a later one came.
+    run_ref = models.UUIDField(null=True, blank=True, db_index=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     action = models.CharField(max_length=50)
     reason = models.TextField(blank=True)

@@ -59,9 +59,9 @@ class StepQuerySet(models.QuerySet["Step"]):
                 return step
         return self.locked_part(step_id)
 
-    def set_start(self, run_id: UUID, *, due_at: datetime) -> None:
+    def set_start(self, run_id: UUID, *, due_at: datetime, position: int = 0) -> None:
         """A run that begins later: its first step rings, still pending."""
-        self.filter(run_id=run_id, position=0, parent__isnull=True).update(due_at=due_at)
+        self.filter(run_id=run_id, position=position, parent__isnull=True).update(due_at=due_at)
 
     def bulk_create(self, objs: "Iterable[Step]", *args: Any, **options: Any) -> "list[Step]":
         """As ever; steps that come with moves behind them (taken over from another run) are told."""
@@ -83,18 +83,18 @@ class StepQuerySet(models.QuerySet["Step"]):
         unheld = self.filter(parent=fan_out, state__in=[StepState.READY, StepState.RETRYING])
         return unheld._move(fan_out, StepState.PENDING, due_at=None, ready_at=None, dispatch_count=0)
 
-    def cancel_parts(self, fan_out: "Step", *, now: datetime) -> int:
-        """All pending parts are cancelled. Returns how many."""
-        pending = self.filter(parent=fan_out, state=StepState.PENDING)
+    def cancel_parts(self, fan_out: "Step", *, now: datetime, from_index: int = 0) -> int:
+        """All pending parts are cancelled, or those from an index on. Returns how many."""
+        pending = self.filter(parent=fan_out, state=StepState.PENDING, index__gte=from_index)
         return pending._move(fan_out, StepState.CANCELLED, finished_at=now)
 
     def reset_parts(self, fan_out: "Step", *, attempts: int, completed_too: bool) -> int:
-        """All parts that ended without success, or all, are to be done (again); see `Step.reset`. Returns how many."""
-        states = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED, StepState.SKIPPED]
+        """All parts that are not done, or all, are to be done (again); see `Step.reset`. Returns how many."""
+        states = [StepState.PENDING, StepState.FAILED, StepState.CANCELLED]
         if completed_too:
             done = self.filter(parent=fan_out, state=StepState.COMPLETED)
             done.update(outcome_unknown=True)
-            states.append(StepState.COMPLETED)
+            states += [StepState.COMPLETED, StepState.SKIPPED]
         return self.filter(parent=fan_out, state__in=states)._move(
             fan_out,
             StepState.PENDING,

@@ -33,16 +33,18 @@ class Run(StateMachine):
     title = models.CharField(max_length=200)
     labels = models.JSONField(default=dict, blank=True)
     # engine.outcomes.ErrorInfo of the step at fault; set while the run still works, it says that the run is stopping.
+    # Of a run whose undo failed, it is the undo's, and what it was before is kept beside it until the undo is resumed.
     error = models.JSONField(null=True, blank=True)
+    error_before_undo = models.JSONField(null=True, blank=True, editable=False)
     unique_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null: none, so not unique
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
     )
     deadline_at = models.DateTimeField(null=True, blank=True)  # whatever is unfinished then fails
-    retry_count = models.PositiveIntegerField(default=0)  # retries spent of the plan's budget, in this round
-    undoes_when_cancelled = models.BooleanField(
-        default=False
-    )  # while cancelling: what follows when all is quiet
+    # Retries spent of the plan's budget, in this round.
+    retry_count = models.PositiveIntegerField(default=0, db_default=0)
+    # While cancelling: what follows when all is quiet.
+    undoes_when_cancelled = models.BooleanField(default=False, db_default=False)
     # {"traceparent", "tracestate", "caller"}: telemetry.Trace, from its start; null: started before there were any.
     trace_context = models.JSONField(null=True, blank=True, editable=False)
     erase_requested_at = models.DateTimeField(null=True, blank=True)
@@ -182,6 +184,8 @@ class Run(StateMachine):
     )
     def compensate(self) -> None:
         self.finished_at = self.state_info = None
+        if self.state == RunState.COMPENSATION_FAILED:
+            self.error, self.error_before_undo = self.error_before_undo, None
 
     @transition(field=state, source=RunState.COMPENSATING, target=RunState.COMPENSATED)
     def end_compensation(self, *, now: datetime) -> None:
@@ -189,7 +193,8 @@ class Run(StateMachine):
 
     @transition(field=state, source=RunState.COMPENSATING, target=RunState.COMPENSATION_FAILED)
     def fail_compensation(self, error: dict[str, Any], *, now: datetime) -> None:
-        self.finished_at, self.error = now, error
+        self.finished_at = now
+        self.error, self.error_before_undo = error, self.error
 
 
 def trace_of(run_id: UUID) -> telemetry.Trace:

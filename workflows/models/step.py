@@ -31,7 +31,9 @@ class Step(Leased, StateMachine):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
-    kind = models.CharField(max_length=16, choices=StepKind.choices, default=StepKind.STEP)
+    kind = models.CharField(
+        max_length=16, choices=StepKind.choices, default=StepKind.STEP, db_default=StepKind.STEP
+    )
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="parts")
     index = models.PositiveIntegerField(null=True, blank=True)  # of a part
     item = models.JSONField(null=True, blank=True)  # what a part works on
@@ -42,9 +44,8 @@ class Step(Leased, StateMachine):
     title = models.CharField(max_length=200)
     queue = models.CharField(max_length=100, blank=True)
     has_undo = models.BooleanField(default=False)
-    no_return = models.BooleanField(
-        default=False
-    )  # a pivot or retry-only: once done, the run only goes forward
+    # A pivot or retry-only: once done, the run only goes forward.
+    no_return = models.BooleanField(default=False, db_default=False)
     timeout_seconds = models.FloatField()
     idle_timeout_seconds = models.FloatField(null=True, blank=True)
 
@@ -229,6 +230,9 @@ class Step(Leased, StateMachine):
         self.rest()
         self.error, self.due_at = error, due_at
         self.outcome_unknown = self.outcome_unknown or unknown
+        self.max_attempts = max(
+            self.max_attempts, self.attempt_count + 1
+        )  # a retry-only step has no last one
 
     @transition(field=state, source=[StepState.RUNNING, StepState.WAITING], target=StepState.FAILED)
     def fail(self, error: dict[str, Any], *, now: datetime, unknown: bool) -> None:

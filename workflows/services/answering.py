@@ -12,12 +12,14 @@ from outbox.append import Message
 from outbox.clock import CLOCK, Clock
 from workflows import events
 from workflows.definitions import registry
+from workflows.engine.plan import Plan, openable
 from workflows.engine.storable import storable
 from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.acting import SKIPPABLE, Action, perform, refuse
 from workflows.services.advance import advance
 from workflows.services.keys import Request
+from workflows.services.links import first_alarm
 from workflows.services.outputs import blob_of
 from workflows.states import RUN_FORWARD, RunState, StepKind, StepState
 
@@ -90,6 +92,7 @@ def skip(
                 steps,
                 f"{step} is {chosen.state}: only a step that is not at work and not done is skipped",
             )
+        begins_at = _begins_later(run, steps, now=now)
         chosen.skip(_output(run, chosen, output), now=now, reason=storable(reason))
         chosen.save()
         if chosen.kind == StepKind.FAN_OUT:
@@ -97,23 +100,60 @@ def skip(
         elif chosen.parent_id is not None:
             _reopen_parent(steps, chosen, now=now)
         skipped = events.message(events.StepSkipped(by=by.get_username(), reason=reason), step=step)
+        if begins_at is not None and _pass_alarm_on(run, steps, begins_at):
+            return [skipped]
         return [skipped, *_go_on(run, steps, by=by, skipped=step, now=now)]
 
     return perform(run_id, Action(verb="skip", by=by, reason=reason, request=request), change, clock=clock)
 
 
+def _begins_later(run: Run, steps: Sequence[Step], *, now: datetime) -> datetime | None:
+    """When a run begins that was started for later; None: its time has come."""
+    if run.state != RunState.PENDING:
+        return None
+    alarms = [step.due_at for step in steps if step.state == StepState.PENDING and step.due_at is not None]
+    return next((alarm for alarm in alarms if alarm > now), None)
+
+
+def _pass_alarm_on(run: Run, steps: Sequence[Step], begins_at: datetime) -> bool:
+    """Set the run's alarm on its first step, whichever that is now. False: no step is left."""
+    first = next(iter(openable(steps)), None)
+    if first is not None:
+        Step.objects.set_start(run.id, position=first, due_at=begins_at)
+    return first is not None
+
+
 def _go_on(run: Run, steps: list[Step], *, by: User, skipped: str, now: datetime) -> list[Message]:
-    """A run at work goes on as after a completed step; a failed one only once no other step has failed."""
+    """A run at work goes on as after a completed step; one that failed, or stops, only once no step has failed."""
+    failed = run.steps.filter(state=StepState.FAILED).order_by("position", "index")
+    faults = list(failed.values_list("error", flat=True))
     messages: list[Message] = []
+    reopened: list[Step] = []
     if run.state == RunState.FAILED:
-        if any(step.state == StepState.FAILED for step in steps):
+        if faults:
             return []
-        run.resume(deadline_at=None, now=now)
+        run.resume(deadline_at=Plan.from_json(run.plan).deadline_from(now), now=now)
         run.save()
         messages.append(events.message(events.RunResumed(by=by.get_username(), from_step=skipped)))
+    elif run.error is not None and run.error not in faults:  # it was stopping for the one that is skipped
+        run.error = faults[0] if faults else None
+        run.save(update_fields=["error"])
+        reopened = [] if faults else _reopen_parts(run, steps, now=now)
     if run.state in RUN_FORWARD:
-        messages += advance(run, steps, now=now).send(run, steps)
+        moves = advance(run, steps, now=now)
+        moves.opened += reopened
+        messages += moves.send(run, steps)
     return messages
+
+
+def _reopen_parts(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Step]:
+    """Open the parts that were put back when the run began to stop, of fan-outs that are still at work."""
+    reopened: list[Step] = []
+    for step in steps:
+        if step.kind == StepKind.FAN_OUT and step.state == StepState.RUNNING:
+            Step.objects.open_parts(step, due_at=first_alarm(run, now), now=now)
+            reopened += step.parts.filter(state=StepState.READY).defer("output", "item").order_by("index")
+    return reopened
 
 
 def _reopen_parent(steps: Sequence[Step], part: Step, *, now: datetime) -> None:

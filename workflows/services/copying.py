@@ -42,11 +42,12 @@ def gather(parent: Run, names: Sequence[str]) -> Reused:
 
 
 def _take(step: Step, run_id: UUID) -> Taken:
+    """A part has neither items nor parts of its own."""
     return Taken(
         step=step,
         file=_copy_file(step, run_id),
         items=list(step.items.order_by("index")),
-        parts=[_take(part, run_id) for part in step.parts.order_by("index")],
+        parts=[Taken(step=part, file=_copy_file(part, run_id)) for part in step.parts.order_by("index")],
     )
 
 

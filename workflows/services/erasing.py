@@ -35,7 +35,7 @@ def erase(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> 
     _erase_outside(run)
     with transaction.atomic(durable=True):
         run = Run.objects.locked(run_id)
-        AuditEntry.objects.filter(run=run).update(reason="")
+        AuditEntry.objects.filter(run=run).update(reason="", run_ref=run.id)
         AuditEntry.objects.create(
             run_ref=run.id,
             actor=by,

@@ -61,11 +61,12 @@ def policy_of(run: Run, step: Step, kind: AttemptKind) -> RetryPolicy:
     if kind == AttemptKind.UNDO:
         return _policy(conf().undo_attempts, base=UNDO_BASE_SECONDS, cap=UNDO_CAP_SECONDS)
     planned = Plan.from_json(run.plan).step(step.position)
-    return _policy(planned.attempts, base=planned.base, cap=planned.cap)
+    return _policy(planned.attempts, base=planned.base, cap=planned.cap, persists=planned.retry_only)
 
 
-def _policy(max_attempts: int, *, base: float, cap: float) -> RetryPolicy:
-    return RetryPolicy(max_attempts=max_attempts, base=base * time_scale(), cap=cap * time_scale())
+def _policy(max_attempts: int, *, base: float, cap: float, persists: bool = False) -> RetryPolicy:
+    scale = time_scale()
+    return RetryPolicy(max_attempts=max_attempts, base=base * scale, cap=cap * scale, persists=persists)
 
 
 def _judge(run: Run, step: Step, attempt: Attempt, failure: Failed, *, roll: float) -> Verdict:
@@ -74,13 +75,23 @@ def _judge(run: Run, step: Step, attempt: Attempt, failure: Failed, *, roll: flo
     policy = policy_of(run, step, kind)
     last = step.max_attempts if kind == AttemptKind.FORWARD else step.max_undo_attempts
     made = attempt.number - (last - policy.max_attempts)
+    if policy.persists and made >= policy.max_attempts:
+        if _kills_its_workers(step, policy.max_attempts):
+            return GiveUp(failure.error)
+        made = attempt.number  # its last one moves along with it, and the back-off is still to grow
     verdict = judge(failure, policy, attempts_made=made, roll=roll)
     if not isinstance(verdict, RetryIn):
         return verdict
-    budget = Plan.from_json(run.plan).retry_budget
+    budget = None if policy.persists else Plan.from_json(run.plan).retry_budget
     if kind == AttemptKind.FORWARD and budget is not None and run.retry_count >= budget:
         return GiveUp(failure.error)
     return RetryIn(min(verdict.seconds, conf().retry_after_max_seconds))
+
+
+def _kills_its_workers(step: Step, times: int) -> bool:
+    """Its last attempts, so many, each took a worker with it: others must not lose theirs to it for ever."""
+    tries = step.attempts.filter(kind=AttemptKind.FORWARD).order_by("-number")
+    return set(tries.values_list("state", flat=True)[:times]) == {AttemptState.LOST}
 
 
 def _close(attempt: Attempt, step: Step, outcome: Failed | Stopped, *, now: datetime) -> Message:

@@ -4,6 +4,7 @@ A part is a step of its own, found by its parent; nothing of the others is read 
 thousandth costs what the first does. The parent has no lease: it begins when its parts are made and ends with the last.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -75,13 +76,16 @@ def _refuse(run: Run, step: Step, error: ErrorInfo, *, now: datetime) -> list[Me
 
 def _make_parts(run: Run, step: Step, planned: PlannedStep, items: list[Any], *, now: datetime) -> None:
     """New rows for new items; a part of an earlier round keeps its place, and its result unless it was reset."""
-    known = {int(part.index or 0): part for part in step.parts.defer("output")}
+    known = {int(part.index or 0): part for part in step.parts.only("parent", "index", "item")}
+    changed = []
     for index, part in known.items():
-        if index < len(items):
-            Step.objects.filter(pk=part.pk).update(item=items[index])
-        elif part.state == StepState.PENDING:  # there are fewer items this time
-            part.cancel(now=now)
-            part.save()
+        # As text: 1, 1.0 and True are equal in Python, and other items.
+        if index < len(items) and json.dumps(part.item) != json.dumps(items[index]):
+            part.item = items[index]
+            changed.append(part)
+    Step.objects.bulk_update(changed, ["item"], batch_size=500)
+    if len(known) > len(items):  # there are fewer items this time
+        Step.objects.cancel_parts(step, now=now, from_index=len(items))
     Step.objects.bulk_create(
         [_part(step, planned, index, item) for index, item in enumerate(items) if index not in known],
         batch_size=500,

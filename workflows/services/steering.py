@@ -1,7 +1,7 @@
 """Verbs that turn a run: cancel it, let it go on, undo it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -21,6 +21,8 @@ from workflows.services.undoing import begin_compensation, point_of_no_return
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
 
 UNDONE = {StepState.COMPENSATING, StepState.COMPENSATED, StepState.COMPENSATION_FAILED}
+# What a retry always does: what failed, and what was put back or cancelled because of it, some with attempts spent.
+UNFINISHED = {StepState.FAILED, StepState.CANCELLED, StepState.PENDING}
 
 
 def cancel(
@@ -104,15 +106,15 @@ def retry(
     """
 
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
-        again = _to_do_again(run, steps, from_step)
-        _refuse_taken_key(run)
         plan = Plan.from_json(run.plan)
-        messages = [_reset(step, plan, completed_too=from_step is not None) for step in again]
-        deadline = None if plan.deadline is None else now + timedelta(seconds=plan.deadline)
-        run.resume(deadline_at=deadline, now=now)
+        named = _named(run, steps, plan, from_step)
+        _refuse_taken_key(run)
+        again = [step for step in steps if step.position in named or step.state in UNFINISHED]
+        messages = [_reset(step, plan, completed_too=step.position in named) for step in again]
+        run.resume(deadline_at=plan.deadline_from(now), now=now)
         run.save()
         # None left: it was cancelled while its last step ended, and now it completes.
-        first = again[0].name if again else steps[-1].name
+        first = from_step or (again[0] if again else steps[-1]).name
         resumed = events.RunResumed(by=by.get_username(), from_step=first)
         moves = advance(run, steps, now=now)
         return [events.message(resumed), *filter(None, messages), *moves.send(run, steps)]
@@ -120,20 +122,18 @@ def retry(
     return perform(run_id, Action(verb="retry", by=by, reason=reason, request=request), change, clock=clock)
 
 
-def _to_do_again(run: Run, steps: list[Step], from_step: str | None) -> list[Step]:
+def _named(run: Run, steps: list[Step], plan: Plan, from_step: str | None) -> set[int]:
+    """Positions of the steps that are done again even if they are done: `from_step` and all after it."""
     if any(step.state in UNDONE for step in steps):
         refuse(run, steps, "steps of this run were undone: run it again as a new one (rerun)")
     if from_step is None:
-        ended = (StepState.FAILED, StepState.CANCELLED, StepState.PENDING)
-        return [step for step in steps if step.state in ended]
+        return set()
     named = next((step for step in steps if step.name == from_step), None)
     if named is None:
         names = ", ".join(step.name for step in steps)
         refuse(run, steps, f"this run has no step {from_step!r}; it has {names}")
         raise AssertionError("unreachable: refuse() raises")
-    chosen = set(and_after(Plan.from_json(run.plan), named.position))
-    unfinished = (StepState.FAILED, StepState.CANCELLED)
-    return [step for step in steps if step.position in chosen or step.state in unfinished]
+    return set(and_after(plan, named.position))
 
 
 def _reset(step: Step, plan: Plan, *, completed_too: bool) -> Message | None:

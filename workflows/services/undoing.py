@@ -46,18 +46,20 @@ def begin_compensation(run: Run, steps: Sequence[Step], *, now: datetime) -> lis
 
 
 def go_on(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Message]:
-    """Open what is next to undo; end the undo once no compensation is at work: all done, or one failed for good."""
+    """Open what is next to undo; end the undo once no compensation is at work: all done, or one failed for good.
+
+    Beside one that failed the other branches of its stage are undone all the same.
+    """
     messages: list[Message] = []
     for step in steps:
         if step.kind == StepKind.FAN_OUT and step.state == StepState.COMPENSATING:
             messages += _join_undo(step, now=now)
     failed = [step for step in steps if step.state == StepState.COMPENSATION_FAILED]
-    chosen = [] if failed else [steps[position] for position in next_to_undo(steps)]
+    chosen = [steps[position] for position in next_to_undo(steps)]
     _open(run, chosen, now=now)
     if any(step.state == StepState.COMPENSATING for step in steps):
-        joined = [
-            step for step in chosen if step.kind == StepKind.FAN_OUT
-        ]  # one without a part to undo ends at once
+        # One without a part to undo ends at once.
+        joined = [step for step in chosen if step.kind == StepKind.FAN_OUT]
         return [*messages, *go_on(run, steps, now=now)] if joined else messages
     if failed:
         return [*messages, _fail(run, failed, now=now)]

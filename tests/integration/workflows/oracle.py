@@ -185,18 +185,18 @@ class Oracle:
 
     def _undo_next(self) -> None:
         at_work = [node for node in self.nodes if node.state == "compensating"]
-        if any(node.state == "compensation_failed" for node in self.nodes):
-            if not at_work:
-                self._end("compensation_failed")
-            return
+        stuck = [node for node in self.nodes if node.state == "compensation_failed"]
         owed = [node for node in self.nodes if node.owes_undo]
-        if not owed and not at_work:
+        if not owed and not at_work and not stuck:
             self._end("compensated")
             return
-        stage = max(node.stage for node in [*owed, *at_work])
-        busy = {node.branch for node in at_work if node.stage == stage}
-        for branch in {node.branch for node in owed if node.stage == stage} - busy:
+        stage = max(node.stage for node in [*owed, *at_work, *stuck])
+        busy = {node.branch for node in [*at_work, *stuck] if node.stage == stage}
+        free = {node.branch for node in owed if node.stage == stage} - busy
+        for branch in free:
             self._open_undo([node for node in owed if (node.stage, node.branch) == (stage, branch)][-1])
+        if not at_work and not free:
+            self._end("compensation_failed")
 
     def _end(self, state: str) -> None:
         self.state, self.broken = state, False

@@ -1,16 +1,35 @@
 """Fan-outs: one part for each item, each durable and retried alone, joined under the run's lock."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from tests import flows
-from tests.flows import fanning, fanning_back, ledger
-from workflows.definitions import Retry, Workflow, fan_out, registry, step
+from tests.flows import Parcel, fanning, fanning_back, label, ledger, pack, weigh
+from workflows.definitions import Retry, Workflow, fan_out, parallel, registry, step
 from workflows.errors import Fatal
 from workflows.models import Run, Step
-from workflows.services import cancel, retry, skip, start
+from workflows.services import allowed_actions, cancel, retry, skip, start
 from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def weighing_last() -> Iterator[Workflow]:
+    yield from declared("test-weighing-last", fan_out(weigh, over=pack))
+
+
+@pytest.fixture
+def weighing_beside() -> Iterator[Workflow]:
+    yield from declared("test-weighing-beside", parallel(fan_out(weigh, over=pack), label))
+
+
+def declared(name: str, stage: Any) -> Iterator[Workflow]:
+    workflow = Workflow(name, version=1, input=Parcel, title="Parcel", steps=[pack, stage])
+    yield workflow
+    registry.forget(workflow)
 
 
 def begin(owner, engine, workflow=fanning, **input) -> Run:
@@ -196,3 +215,57 @@ def test_a_retry_only_fan_out_that_is_partly_done_is_a_point_of_no_return(owner,
     run = engine.finish(engine.start(mailing, owner=owner))
     assert run.state == "failed", "two mails are out: what came before them is not undone"
     assert engine.states(run)["pack"] == "completed"
+
+
+def test_parts_that_were_put_back_go_on_once_the_failed_one_is_skipped(owner, engine, operator):
+    run = begin(owner, engine, fails=["weigh[0]"])
+    held = engine.acquire(part(run, 2))
+    engine.work(part(run, 0))
+    assert states(run)["weigh[1]"] == "pending"
+    engine.skip(run, "weigh[0]", 7, by=operator)
+    assert states(run)["weigh[1]"] == "ready"
+    engine.settle(held, engine.execute(held))
+    run = engine.finish(run)
+    assert (run.state, run.steps.get(name="total").output) == (RunState.COMPLETED, 7 + 20 + 30)
+    engine.check(run)
+
+
+def test_a_retry_leaves_skipped_parts_skipped_unless_they_are_to_be_done_again(owner, engine, operator):
+    run = engine.finish(begin(owner, engine, fails=["weigh[0]", "weigh[1]"]))
+    engine.skip(run, "weigh[0]", 7, by=operator)
+    run = engine.finish(run)
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": ["total"], "error": "fatal"})
+    engine.retry(run, by=operator)
+    run = engine.finish(run)
+    assert states(run)["weigh[0]"] == "skipped"
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": [], "error": "fatal"})
+    engine.retry(run, from_step="weigh", by=operator)
+    run = engine.finish(run)
+    assert (states(run)["weigh[0]"], run.steps.get(name="total").output) == ("completed", 60)
+
+
+def test_a_part_of_the_last_stage_is_skipped_while_its_run_works(owner, engine, operator, weighing_last):
+    run = begin(owner, engine, weighing_last, fails=["weigh[1]"], error="retryable")
+    engine.work(part(run, 1))
+    assert (states(run)["weigh[0]"], states(run)["weigh[1]"]) == ("ready", "retrying")
+    run.refresh_from_db()
+    assert "skip" in allowed_actions(run, list(run.steps.filter(parent=None).order_by("position")))
+    for index in range(3):
+        engine.skip(run, f"weigh[{index}]", 7, by=operator)
+    run.refresh_from_db()
+    assert run.state == RunState.COMPLETED
+
+
+def test_a_retry_from_a_step_beside_a_fan_out_does_not_do_its_done_parts_again(
+    owner, engine, operator, weighing_beside
+):
+    run = begin(owner, engine, weighing_beside, fails=["weigh[1]"])
+    for name in ("weigh[0]", "label", "weigh[1]"):
+        engine.work(run.steps.get(name=name))
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    Run.objects.filter(pk=run.pk).update(input={"parts": [1, 2, 3], "fails": [], "error": "fatal"})
+    engine.retry(run, from_step="label", by=operator)
+    assert engine.finish(run).state == RunState.COMPLETED
+    assert [part(run, index).attempt_count for index in range(3)] == [1, 2, 1]
+    assert run.steps.get(name="label").attempt_count == 2

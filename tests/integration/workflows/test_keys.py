@@ -1,14 +1,17 @@
 """Idempotency keys and unique keys: the same request, the same run; one live run a key."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection, connections
 
+from outbox.clock import CLOCK
 from tests.flows import ordering
+from workflows import tasks
 from workflows.errors import InvalidInput, KeyReused, UniqueKeyConflict
-from workflows.models import AuditEntry, Run
-from workflows.services import cancel, request_of, retry, start
+from workflows.models import AuditEntry, RequestKey, Run
+from workflows.services import cancel, expired_keys, request_of, retry, start
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -138,3 +141,22 @@ def test_two_starts_at_once_under_one_unique_key_make_one_run(owner, engine):
         thread.join(10)
     assert found == refused
     assert len(found) == 1
+
+
+def test_keys_that_no_longer_count_are_purged_in_batches(owner, engine, monkeypatch):
+    for number in range(5):
+        begin(owner, engine, request=key(owner, key=f"old-{number}"))
+    engine.clock.turn(86_400)
+    begin(owner, engine, request=key(owner, key="new"))
+    monkeypatch.setattr(expired_keys, "BATCH_ROWS", 2)
+    monkeypatch.setattr(expired_keys, "BATCHES", 2)
+    assert expired_keys.purge_expired_keys(clock=engine.clock) == 4
+    assert expired_keys.purge_expired_keys(clock=engine.clock) == 1
+    assert list(RequestKey.objects.values_list("key", flat=True)) == ["new"]
+
+
+def test_the_task_of_each_minute_purges_them(owner, engine):
+    begin(owner, engine, request=key(owner))
+    RequestKey.objects.update(created_at=CLOCK.now() - timedelta(days=2))
+    tasks.check_stranded()
+    assert not RequestKey.objects.exists()

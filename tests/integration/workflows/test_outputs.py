@@ -105,6 +105,16 @@ def test_an_erased_run_leaves_an_audit_entry_without_content(
     assert (entry.run_id, entry.run_ref, entry.action, entry.actor) == (None, run.pk, "erase", operator)
 
 
+def test_an_entry_of_before_there_was_a_reference_has_one_once_its_run_is_erased(
+    owner, engine, operator, redis_client
+):
+    run = begin(owner, engine)
+    cancel(run.pk, by=operator, clock=engine.clock)
+    AuditEntry.objects.update(run_ref=None)
+    erase(run.pk, by=operator, clock=engine.clock)
+    assert set(AuditEntry.objects.values_list("run_ref", flat=True)) == {run.pk}
+
+
 def test_a_run_at_work_is_not_erased(owner, engine, operator):
     run = begin(owner, engine)
     with pytest.raises(InvalidTransition, match="cannot erase"):

@@ -2,12 +2,16 @@
 
 import pytest
 
+from outbox.models import Entry
 from tests.flows import branching, branching_back, ledger
+from workflows.engine.outcomes import ErrorInfo, Failed
 from workflows.models import Run, Step
 from workflows.services import compensate, retry, start
 from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+GONE = ErrorInfo(code="gone", detail="The other side is gone.", retryable=False)
 
 
 def states(run: Run) -> dict[str, str]:
@@ -137,3 +141,43 @@ def test_a_pivot_whose_worker_vanished_may_have_been_passed_so_nothing_is_undone
     assert run.state == RunState.FAILED
     assert states(run)["send"] == StepState.FAILED
     assert step_of(run, "send").outcome_unknown
+
+
+def test_an_undo_that_fails_stops_its_branch_and_what_lies_before_but_not_the_branch_beside(
+    owner, engine, operator
+):
+    run = engine.start(branching_back, input={"fails": ["send"]}, owner=owner)
+    for name in ("pack", "insure", "label", "print_label", "send"):
+        engine.work(step_of(run, name))
+    first = Run.objects.get(pk=run.pk).error
+    engine.settle(engine.acquire(step_of(run, "insure")), Failed(error=GONE))
+    run = engine.drive(run)
+    assert run.state == RunState.COMPENSATION_FAILED
+    assert run.error["code"] == "gone"
+    assert states(run) | {"tell": ""} == {
+        "pack": "completed",
+        "label": "compensated",
+        "print_label": "compensated",
+        "insure": "compensation_failed",
+        "send": "failed",
+        "tell": "",
+    }
+    engine.compensate(run, by=operator)
+    run = engine.drive(run)
+    assert (run.state, run.error) == (RunState.COMPENSATED, first), (
+        "the fault, not that of an undo since mended"
+    )
+    engine.check(run)
+
+
+def test_a_retry_from_a_step_gives_its_sibling_new_attempts_too(owner, engine, operator):
+    """The sibling had backed off after its first attempt of two when the run stopped."""
+    run = engine.start(branching, input={"fails": ["label", "insure"], "error": "retryable"}, owner=owner)
+    engine.work(step_of(run, "pack"))
+    engine.work(step_of(run, "insure"))
+    engine.settle(engine.acquire(step_of(run, "label")), Failed(error=GONE))
+    assert (states(run)["insure"], Run.objects.get(pk=run.pk).state) == ("pending", RunState.FAILED)
+    engine.retry(run, from_step="label", by=operator)
+    insure = step_of(run, "insure")
+    assert (insure.attempt_count, insure.max_attempts) == (1, 3)
+    assert Entry.objects.get(type="run.resumed").payload["from_step"] == "label"

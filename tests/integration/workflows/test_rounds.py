@@ -1,8 +1,10 @@
 """Rounds: retry from a named step, the retry budget, rerun as a new run, and what the old effects are owed."""
 
+from datetime import timedelta
+
 import pytest
 
-from tests.flows import budgeted, fanning, ledger, ordering, undoing
+from tests.flows import asking, branching, budgeted, fanning, ledger, ordering, undoing
 from workflows.errors import InvalidInput, InvalidTransition
 from workflows.models import AuditEntry, Item, Run
 from workflows.services import compensate, rerun, retry, skip, start
@@ -162,3 +164,39 @@ def test_a_skipped_step_whose_outcome_is_unknown_is_still_undone(owner, engine, 
     compensate(run.pk, by=operator, clock=engine.clock)
     engine.finish(run)
     assert ("release", None) in ledger
+
+
+def test_a_round_that_begins_with_a_skipped_step_has_a_deadline_of_its_own(owner, engine, operator):
+    run = engine.finish(engine.start(asking, owner=owner))
+    assert (run.state, engine.states(run)["approval"]) == (RunState.FAILED, "failed")
+    engine.skip(run, "approval", {"approved": True}, by=operator)
+    run.refresh_from_db()
+    assert run.deadline_at == engine.clock.now() + timedelta(seconds=7_200)
+
+
+def test_a_run_that_stops_for_a_step_goes_on_once_that_is_skipped(owner, engine, operator):
+    run = engine.start(branching, input={"fails": ["insure"]}, owner=owner)
+    engine.work(run.steps.get(name="pack"))
+    held = engine.acquire(run.steps.get(name="label"))
+    engine.work(run.steps.get(name="insure"))
+    engine.skip(run, "insure", "insured elsewhere", by=operator)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (RunState.RUNNING, None)
+    engine.settle(held, engine.execute(held))
+    assert engine.finish(run).state == RunState.COMPLETED
+    engine.check(run)
+
+
+def test_a_run_that_stops_for_two_parts_goes_on_only_once_both_are_skipped(owner, engine, operator):
+    run = engine.start(fanning, input={"fails": ["weigh[0]", "weigh[1]"]}, owner=owner)
+    engine.work(run.steps.get(name="pack"))
+    held = [engine.acquire(run.steps.get(name=f"weigh[{index}]")) for index in range(3)]
+    for lease in held[:2]:
+        engine.settle(lease, engine.execute(lease))
+    engine.skip(run, "weigh[0]", 7, by=operator)
+    run.refresh_from_db()
+    assert run.error is not None, "it stops for the other one"
+    engine.skip(run, "weigh[1]", 7, by=operator)
+    engine.settle(held[2], engine.execute(held[2]))
+    run = engine.finish(run)
+    assert (run.state, run.steps.get(name="total").output) == (RunState.COMPLETED, 7 + 7 + 30)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.flows import asking, ledger
+from tests.flows import asking, ledger, ordering
 from workflows.errors import InvalidInput, InvalidTransition
 from workflows.models import Attempt, Run
 from workflows.services import cancel, retry, signal, skip, start
@@ -153,3 +153,26 @@ def test_a_run_that_has_not_begun_can_be_cancelled(owner, engine, operator):
     run = start(asking, input={}, owner=owner, not_before=begins, clock=engine.clock)
     assert cancel(run.pk, by=operator, clock=engine.clock).state == RunState.CANCELLED
     assert engine.sweep(after_seconds=101) == 0
+
+
+def test_skipping_a_step_of_a_run_that_begins_later_does_not_begin_it(owner, engine, operator):
+    begins = engine.clock.now() + timedelta(days=7)
+    run = engine.start(ordering, owner=owner, not_before=begins)
+    engine.skip(run, "charge", "paid in the shop", by=operator)
+    assert engine.states(run) == {"reserve": "pending", "list_parts": "pending", "charge": "skipped"}
+    engine.skip(run, "reserve", {"text": "kept"}, by=operator)
+    assert engine.states(run)["list_parts"] == "pending", "whichever step is first now waits in its place"
+    assert run.steps.get(name="list_parts").due_at == begins
+    engine.check(run)
+    assert engine.sweep(after_seconds=6 * 86_400) == 0
+    engine.sweep(after_seconds=86_400)
+    assert engine.states(run)["list_parts"] == "ready"
+    assert engine.finish(run).state == RunState.COMPLETED
+
+
+def test_a_run_that_begins_later_and_has_no_step_left_is_done(owner, engine, operator):
+    run = engine.start(ordering, owner=owner, not_before=engine.clock.now() + timedelta(days=7))
+    for step, output in (("reserve", {"text": "kept"}), ("list_parts", 0), ("charge", "paid")):
+        engine.skip(run, step, output, by=operator)
+    run.refresh_from_db()
+    assert run.state == RunState.COMPLETED

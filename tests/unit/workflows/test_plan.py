@@ -143,6 +143,18 @@ def test_a_branch_is_undone_from_its_end_while_its_sibling_is_at_work():
     assert next_to_undo(views) == [0]
 
 
+def test_an_undo_that_failed_holds_back_its_branch_and_the_stages_before_but_no_branch_beside_it():
+    views = [
+        view(0, state="completed"),
+        view(1, state="completed", stage=1),
+        view(2, state="compensation_failed", stage=1),
+        view(3, state="completed", stage=1, branch=1),
+    ]
+    assert next_to_undo(views) == [3]
+    views[3].state, views[3].may_have_effect = "compensated", False
+    assert next_to_undo(views) == []
+
+
 def test_a_step_that_is_to_be_done_again_or_was_skipped_is_undone_for_what_it_did_before():
     for state in ("pending", "skipped", "cancelled"):
         assert to_undo([view(0, state=state)]) == []

@@ -41,3 +41,10 @@ def test_a_fatal_error_is_not_retried():
 
 def test_the_other_sides_wait_is_a_lower_bound():
     assert judge(failed(wait=30.0), POLICY, attempts_made=1, roll=0.5) == RetryIn(30.0)
+
+
+def test_a_policy_that_persists_ends_with_an_error_that_will_not_pass_only():
+    policy = RetryPolicy(max_attempts=3, base=1.0, cap=10.0, persists=True)
+    assert judge(failed(), policy, attempts_made=500, roll=0.5) == RetryIn(5.0), "the cap, with its jitter"
+    fatal = failed(retryable=False)
+    assert judge(fatal, policy, attempts_made=1, roll=0.5) == GiveUp(fatal.error)

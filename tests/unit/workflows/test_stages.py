@@ -146,6 +146,29 @@ def test_an_order_that_could_not_be_undone_is_refused(steps, why):
     assert why in refused(*steps)
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [named("a", pivot=True), wait_for("approval", timeout=60), named("b", retry_only=True)],
+        [named("a", retry_only=True), wait_for("approval", timeout=60)],
+        [parallel(named("a", retry_only=True), wait_for("approval", timeout=60))],
+    ],
+)
+def test_a_wait_that_fails_when_nobody_answers_has_no_place_after_the_pivot(steps):
+    why = refused(*steps)
+    assert "approval comes after or beside a" in why
+    assert "on_timeout='continue'" in why
+
+
+def test_a_wait_may_fail_before_the_pivot_and_go_on_after_it():
+    workflow(
+        wait_for("approval", timeout=60),
+        named("a", pivot=True),
+        wait_for("pause", timeout=60, on_timeout="continue"),
+        named("b", retry_only=True),
+    )
+
+
 def test_undoable_steps_then_a_pivot_then_retry_only_ones_are_a_saga():
     workflow(
         named("a", undo=True),
