@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 
 from outbox.append import Message
 from outbox.clock import Clock
@@ -16,7 +15,7 @@ from workflows.engine.storable import storable
 from workflows.errors import InvalidInput, InvalidTransition
 from workflows.models import AuditEntry, Run, Step
 from workflows.services.journal import record
-from workflows.services.keys import Request, find_answer, keep_answer
+from workflows.services.keys import Request, among_rivals, find_answer, keep_answer
 from workflows.services.undoing import needs_undo, point_of_no_return
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepState
 
@@ -47,18 +46,12 @@ Change = Callable[[Run, list[Step], datetime], Sequence[Message]]
 def perform(run_id: UUID, action: Action, change: Change, *, clock: Clock) -> Run:
     """Do `change` in one transaction, if the run's state allows the verb.
 
-    Raises InvalidTransition, InvalidInput for a reason too long, KeyReused, Run.DoesNotExist.
+    Raises InvalidTransition, InvalidInput for a reason too long, KeyReused, Run.DoesNotExist, and what `change` raises.
     """
     refuse_long_reason(action.reason)
-    try:
-        with transaction.atomic(durable=True):
-            return _perform(run_id, action, change, clock=clock)
-    except IntegrityError:
-        # A rival's request with the same key was committed between our look and our insert.
-        if action.request is None:
-            raise
-        with transaction.atomic(durable=True):
-            return _perform(run_id, action, change, clock=clock)
+    return among_rivals(
+        lambda: _perform(run_id, action, change, clock=clock), contender=lambda: Run.objects.get(pk=run_id)
+    )
 
 
 def _perform(run_id: UUID, action: Action, change: Change, *, clock: Clock) -> Run:

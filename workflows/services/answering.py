@@ -17,7 +17,7 @@ from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.acting import SKIPPABLE, Action, perform, refuse
 from workflows.services.advance import advance
-from workflows.services.keys import Request
+from workflows.services.keys import Request, refuse_taken_key
 from workflows.services.outputs import blob_of
 from workflows.states import RUN_FORWARD, RunState, StepKind, StepState
 
@@ -76,7 +76,8 @@ def skip(
     """Do without a step that nobody works on: later steps read `output` in its place. A failed run then goes on.
 
     Raises InvalidInput without a reason, or when `output` does not fit the step's declared output; InvalidTransition
-    when the step is at work or done. What the step may have done stays owed to an undo.
+    when the step is at work or done; UniqueKeyConflict when a failed run would go on and a live one has its unique key.
+    What the step may have done stays owed to an undo.
     """
     if not reason.strip():
         detail = "skipping a step takes a reason"
@@ -108,6 +109,7 @@ def _go_on(run: Run, steps: list[Step], *, by: User, skipped: str, now: datetime
     if run.state == RunState.FAILED:
         if any(step.state == StepState.FAILED for step in steps):
             return []
+        refuse_taken_key(run)
         run.resume(deadline_at=None, now=now)
         run.save()
         messages.append(events.message(events.RunResumed(by=by.get_username(), from_step=skipped)))

@@ -1,16 +1,23 @@
-"""Idempotency keys of callers: the same request again gets the run of the first one, another request an error."""
+"""Keys of callers. Idempotency keys: the same request again gets the run of the first one, another request an error.
+Unique keys: one live run each.
+"""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 
 from outbox import wire
 from workflows.conf import conf
-from workflows.errors import InvalidInput, KeyReused
+from workflows.errors import InvalidInput, KeyReused, UniqueKeyConflict
 from workflows.models import RequestKey, Run
+from workflows.states import RUN_TERMINAL
+
+TRIES_AMONG_RIVALS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +78,41 @@ def refuse_long(name: str, key: str | None) -> None:
     if not key or len(key) > limit or "\x00" in key:
         detail = f"{name} is text of 1 to {limit} characters"
         raise InvalidInput(detail, errors=[(f"/{name}", "bad_key", detail)])
+
+
+def live_twin(run: Run) -> Run | None:
+    """The other live run that has this run's unique key."""
+    if run.unique_key is None:
+        return None
+    twins = Run.objects.filter(owner=run.owner_id, workflow=run.workflow, unique_key=run.unique_key)
+    return twins.exclude(pk=run.pk).exclude(state__in=sorted(RUN_TERMINAL)).first()
+
+
+def refuse_taken_key(run: Run, *, way_out: str = "wait for its end") -> None:
+    """For a run that is to live (again). Raises UniqueKeyConflict while another live run has its unique key."""
+    twin = live_twin(run)
+    if twin is not None:
+        raise UniqueKeyConflict(
+            f"run {twin.id} has the unique key {run.unique_key!r} and is {twin.state}; {way_out}",
+            existing=twin.id,
+        )
+
+
+def among_rivals(write: Callable[[], Run], *, contender: Callable[[], Run]) -> Run:
+    """Do `write` in one transaction: it looks whether a key is taken, then takes it for the contender.
+
+    A rival's commit may come between the two. The database refuses the key then, and the next look sees the rival.
+    Raises UniqueKeyConflict when there was a new rival each time, IntegrityError for what no rival did.
+    """
+    for _ in range(TRIES_AMONG_RIVALS - 1):
+        try:
+            with transaction.atomic(durable=True):
+                return write()
+        except IntegrityError:
+            continue
+    try:
+        with transaction.atomic(durable=True):
+            return write()
+    except IntegrityError:
+        refuse_taken_key(contender())
+        raise

@@ -10,12 +10,12 @@ from outbox.append import Message
 from outbox.clock import CLOCK, Clock
 from workflows import events
 from workflows.engine.plan import Plan, and_after
-from workflows.errors import InvalidTransition, UniqueKeyConflict
+from workflows.errors import InvalidTransition
 from workflows.models import Run, Step
 from workflows.services.acting import Action, audit, perform, refuse
 from workflows.services.advance import advance
 from workflows.services.journal import record
-from workflows.services.keys import Request
+from workflows.services.keys import Request, refuse_taken_key
 from workflows.services.stopping import ask_to_stop
 from workflows.services.undoing import begin_compensation, point_of_no_return
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
@@ -105,7 +105,7 @@ def retry(
 
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
         again = _to_do_again(run, steps, from_step)
-        _refuse_taken_key(run)
+        refuse_taken_key(run)
         plan = Plan.from_json(run.plan)
         messages = [_reset(step, plan, completed_too=from_step is not None) for step in again]
         deadline = None if plan.deadline is None else now + timedelta(seconds=plan.deadline)
@@ -147,27 +147,17 @@ def _reset(step: Step, plan: Plan, *, completed_too: bool) -> Message | None:
     return events.message(events.StepReset(), step=step.name) if had_begun else None
 
 
-def _refuse_taken_key(run: Run) -> None:
-    if run.unique_key is None:
-        return
-    twins = Run.objects.filter(owner=run.owner, workflow=run.workflow, unique_key=run.unique_key)
-    twin = twins.exclude(pk=run.pk).exclude(state__in=sorted(RUN_TERMINAL)).first()
-    if twin is not None:
-        raise UniqueKeyConflict(
-            f"run {twin.id} has the unique key {run.unique_key!r} and is {twin.state}; wait for its end",
-            existing=twin.id,
-        )
-
-
 def compensate(
     run_id: UUID, *, by: User, reason: str = "", request: Request | None = None, clock: Clock = CLOCK
 ) -> Run:
     """Undo the completed steps, newest first; after `compensation_failed`, go on with the undo that failed.
 
-    Raises InvalidTransition when the run is at work, has nothing to undo or has passed its pivot.
+    Raises InvalidTransition when the run is at work, has nothing to undo or has passed its pivot; UniqueKeyConflict
+    as `retry`: while it is undone, a run is alive.
     """
 
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
+        refuse_taken_key(run)
         return begin_compensation(run, steps, now=now)
 
     action = Action(verb="compensate", by=by, reason=reason, request=request)

@@ -1,14 +1,17 @@
 """Idempotency keys and unique keys: the same request, the same run; one live run a key."""
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection, connections
 
-from tests.flows import ordering
+from tests.flows import branching, ordering
 from workflows.errors import InvalidInput, KeyReused, UniqueKeyConflict
 from workflows.models import AuditEntry, Run
-from workflows.services import cancel, request_of, retry, start
+from workflows.services import answering, cancel, request_of, retry, start, steering
+from workflows.services.keys import refuse_taken_key
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,6 +23,35 @@ def key(owner, body=None, *, key="k-1", scope="start"):
 
 def begin(owner, engine, **options) -> Run:
     return start(ordering, input={}, owner=owner, clock=engine.clock, **options)
+
+
+def failed(owner, engine, **options) -> Run:
+    broken = {"fails_at": "charge", "error": "fatal"}
+    return engine.finish(start(ordering, input=broken, owner=owner, clock=engine.clock, **options))
+
+
+def at_once(ask: Callable[[], Any], *, rivals: int) -> tuple[list[Any], list[Exception]]:
+    """What `ask` came to in each of several threads, and what it raised."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer: the race needs PostgreSQL")
+    gate, found, raised = threading.Barrier(rivals), [], []
+
+    def rival() -> None:
+        gate.wait(5)
+        try:
+            found.append(ask())
+        except Exception as error:
+            raised.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=rival) for _ in range(rivals)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(found) + len(raised) == rivals
+    return found, raised
 
 
 def test_the_same_request_again_gets_the_same_run(owner, engine):
@@ -67,23 +99,8 @@ def test_a_key_that_no_column_holds_is_refused(owner):
 
 
 def test_two_requests_at_once_start_one_run(owner, engine):
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer: the race needs PostgreSQL")
-    gate, found = threading.Barrier(2), []
-
-    def ask() -> None:
-        gate.wait(5)
-        try:
-            found.append(begin(owner, engine, request=key(owner)).pk)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert len(found) == 2
+    found, raised = at_once(lambda: begin(owner, engine, request=key(owner)).pk, rivals=2)
+    assert not raised
     assert len(set(found)) == 1
 
 
@@ -118,23 +135,55 @@ def test_a_run_whose_key_was_taken_meanwhile_cannot_be_retried(owner, engine, op
 
 
 def test_two_starts_at_once_under_one_unique_key_make_one_run(owner, engine):
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer: the race needs PostgreSQL")
-    gate, found, refused = threading.Barrier(2), [], []
+    found, raised = at_once(lambda: begin(owner, engine, unique_key="invoice-17").pk, rivals=2)
+    (refused,) = raised
+    assert isinstance(refused, UniqueKeyConflict)
+    assert found == [refused.existing]
 
-    def ask() -> None:
-        gate.wait(5)
-        try:
-            found.append(begin(owner, engine, unique_key="invoice-17").pk)
-        except UniqueKeyConflict as error:
-            refused.append(error.existing)
-        finally:
-            connections.close_all()
 
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert found == refused
-    assert len(found) == 1
+REVIVE = {
+    "retry": lambda engine, run: engine.retry(run),
+    "compensate": lambda engine, run: engine.compensate(run),
+    "skip": lambda engine, run: engine.skip(run, "charge", "paid"),
+}
+
+
+@pytest.mark.parametrize("verb", REVIVE)
+def test_no_verb_revives_a_run_whose_key_was_taken_meanwhile(owner, engine, verb):
+    run = failed(owner, engine, unique_key="invoice-17")
+    taken = begin(owner, engine, unique_key="invoice-17")
+    with pytest.raises(UniqueKeyConflict, match="wait for its end") as refused:
+        REVIVE[verb](engine, run)
+    assert refused.value.existing == taken.pk
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert not AuditEntry.objects.exists(), "nothing was done, so nobody did it"
+
+
+@pytest.mark.parametrize("verb", REVIVE)
+def test_a_rival_that_takes_the_key_right_after_a_verb_has_looked_is_named(owner, engine, verb, monkeypatch):
+    run = failed(owner, engine, unique_key="invoice-17")
+    taken: list[Run] = []
+
+    def look_too_early(run: Run) -> None:
+        refuse_taken_key(run)
+        if not taken:
+            found, raised = at_once(lambda: begin(owner, engine, unique_key="invoice-17"), rivals=1)
+            assert not raised
+            taken.extend(found)
+
+    monkeypatch.setattr(steering, "refuse_taken_key", look_too_early)
+    monkeypatch.setattr(answering, "refuse_taken_key", look_too_early)
+    with pytest.raises(UniqueKeyConflict) as refused:
+        REVIVE[verb](engine, run)
+    assert refused.value.existing == taken[0].pk
+
+
+def test_a_failed_run_whose_key_is_taken_may_still_lose_a_step_as_long_as_it_stays_failed(owner, engine):
+    run = engine.start(branching, input={"fails": ["label", "insure"]}, owner=owner, unique_key="parcel-3")
+    engine.work(run.steps.get(name="pack"))
+    leases = [engine.acquire(run.steps.get(name=name)) for name in ("label", "insure")]
+    for lease in leases:
+        engine.settle(lease, engine.execute(lease))
+    engine.start(branching, owner=owner, unique_key="parcel-3")
+    assert engine.skip(run, "insure", "by hand").state == RunState.FAILED
