@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from pydantic import BaseModel, ValidationError
 
 from outbox.append import open_stream
@@ -15,14 +14,21 @@ from workflows.conf import conf
 from workflows.definitions import Workflow
 from workflows.engine import plan as plans
 from workflows.engine.storable import storable
-from workflows.errors import InvalidInput, UniqueKeyConflict
+from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.advance import advance
 from workflows.services.copying import Reused, insert_copies, take_over
 from workflows.services.journal import record
-from workflows.services.keys import Request, find_answer, keep_answer, refuse_long
+from workflows.services.keys import (
+    Request,
+    among_rivals,
+    find_answer,
+    keep_answer,
+    live_twin,
+    refuse_long,
+    refuse_taken_key,
+)
 from workflows.services.steering import give_up_key
-from workflows.states import RUN_TERMINAL
 
 TITLE_MAX_CHARS = 200
 
@@ -71,44 +77,33 @@ def start(
         draft.id = reused.run_id
     draft.trace_context = telemetry.begin(draft.id, called_from).to_json()
     plan = plans.freeze(workflow)
-    for again in (False, True):
-        try:
-            with transaction.atomic(durable=True):
-                answered = find_answer(request, now=clock.now())
-                if answered is not None:
-                    return answered
-                existing = _make_room(draft, on_conflict=on_conflict, clock=clock)
-                now = clock.now()
-                run = existing or _create(draft, plan, not_before=not_before, reused=reused, now=now)
-                keep_answer(request, run, now=now)
-                return run
-        except IntegrityError:
-            # A rival's commit came between our look and our insert: the second look sees it.
-            if again:
-                raise
-    raise AssertionError("unreachable: the second try returns or raises")
+
+    def write() -> Run:
+        answered = find_answer(request, now=clock.now())
+        if answered is not None:
+            return answered
+        existing = _make_room(draft, on_conflict=on_conflict, clock=clock)
+        now = clock.now()
+        run = existing or _create(draft, plan, not_before=not_before, reused=reused, now=now)
+        keep_answer(request, run, now=now)
+        return run
+
+    return among_rivals(write, contender=lambda: draft)
 
 
 def _make_room(draft: Run, *, on_conflict: OnConflict, clock: Clock) -> Run | None:
     """What happens to a live run with the same unique key; returns it when it takes the new one's place."""
-    existing = _live_twin(draft)
-    if existing is None or on_conflict == "return":
-        return existing
+    if on_conflict == "return":
+        return live_twin(draft)
     if on_conflict == "reject":
-        raise UniqueKeyConflict(
-            f"run {existing.id} has the unique key {draft.unique_key!r} and is {existing.state}; "
-            "wait for its end, or start with on_conflict 'return' or 'cancel_existing'",
-            existing=existing.id,
+        refuse_taken_key(
+            draft, way_out="wait for its end, or start with on_conflict 'return' or 'cancel_existing'"
         )
-    give_up_key(existing, by=draft.owner, clock=clock)
-    return None
-
-
-def _live_twin(draft: Run) -> Run | None:
-    if draft.unique_key is None:
         return None
-    twins = Run.objects.filter(owner=draft.owner, workflow=draft.workflow, unique_key=draft.unique_key)
-    return twins.exclude(state__in=sorted(RUN_TERMINAL)).first()
+    # Until it is locked, a rival may take its key for a run of its own: then that one is to be cancelled.
+    while (existing := live_twin(draft)) is not None:
+        give_up_key(existing, by=draft.owner, clock=clock)
+    return None
 
 
 def _create(

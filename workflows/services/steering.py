@@ -71,10 +71,13 @@ def _cancel(run: Run, steps: list[Step], *, by: User, undo: bool | None, now: da
 
 
 def give_up_key(run: Run, *, by: User, clock: Clock) -> None:
-    """Cancel the live run that has a unique key, so that another may have it. Inside the caller's transaction."""
+    """Cancel the live run that has a unique key, so that another may have it. Inside the caller's transaction.
+
+    Nothing happens to a run that has lost it to a rival, or ended, before it could be locked.
+    """
     locked = Run.objects.locked(run.id)
     steps = Step.objects.locked(run.id)
-    if locked.state in RUN_TERMINAL:
+    if locked.state in RUN_TERMINAL or locked.unique_key != run.unique_key:
         return
     now, before = clock.now(), locked.state
     locked.unique_key = None

@@ -1,5 +1,6 @@
 """Idempotency keys and unique keys: the same request, the same run; one live run a key."""
 
+import importlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -139,6 +140,28 @@ def test_two_starts_at_once_under_one_unique_key_make_one_run(owner, engine):
     (refused,) = raised
     assert isinstance(refused, UniqueKeyConflict)
     assert found == [refused.existing]
+
+
+@pytest.mark.parametrize("live", [0, 1])
+def test_of_many_starts_at_once_that_cancel_the_live_run_the_last_one_lives(owner, engine, live):
+    for _ in range(live):
+        begin(owner, engine, unique_key="invoice-17")
+    ask = {"unique_key": "invoice-17", "on_conflict": "cancel_existing"}
+    found, raised = at_once(lambda: begin(owner, engine, **ask).pk, rivals=8)
+    assert not raised
+    assert Run.objects.filter(state=RunState.CANCELLED).count() == 7 + live
+    assert Run.objects.get(unique_key="invoice-17").pk in found
+
+
+def test_who_finds_another_rival_at_each_try_is_told_of_the_last_one(owner, engine, monkeypatch):
+    first = begin(owner, engine, unique_key="invoice-17")
+    looks = []
+    # `start` is a function of that name in the package, too: it hides the module.
+    module = importlib.import_module("workflows.services.start")
+    monkeypatch.setattr(module, "refuse_taken_key", lambda draft, **_: looks.append(draft.pk))
+    with pytest.raises(UniqueKeyConflict) as refused:
+        begin(owner, engine, unique_key="invoice-17")
+    assert (refused.value.existing, len(looks)) == (first.pk, 5)
 
 
 REVIVE = {
