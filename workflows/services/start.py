@@ -1,6 +1,7 @@
 """Start a run: run, steps, stream and `run.created` in one commit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -36,6 +37,15 @@ OnConflict = Literal["reject", "return", "cancel_existing"]
 Valid = TypeVar("Valid", bound=BaseModel)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a rerun gives its child. in_commit: told the time, it does the parent's share of the child's commit."""
+
+    parent: Run
+    reused: Reused
+    in_commit: Callable[[datetime], None]
+
+
 def start(
     workflow: Workflow,
     *,
@@ -46,8 +56,7 @@ def start(
     unique_key: str | None = None,
     on_conflict: OnConflict = "reject",
     not_before: datetime | None = None,
-    parent: Run | None = None,
-    reused: Reused | None = None,
+    origin: Origin | None = None,
     request: Request | None = None,
     called_from: telemetry.Trace | None = None,
     clock: Clock = CLOCK,
@@ -57,7 +66,7 @@ def start(
     unique_key: at most one live run of this owner and workflow has it; `on_conflict` says what happens to a second:
     "reject" raises UniqueKeyConflict, "return" gives the live one, "cancel_existing" cancels that and starts.
     not_before: when the first steps open. request: the caller's idempotency key; the same request again returns the
-    same run. parent, reused: of a rerun. called_from: the trace that the run belongs to, `telemetry.incoming(headers)`;
+    same run. origin: of a rerun. called_from: the trace that the run belongs to, `telemetry.incoming(headers)`;
     None: one of its own. Raises InvalidInput when `input` does not fit the workflow's model or a key
     is too long, KeyReused.
     """
@@ -71,10 +80,9 @@ def start(
         title=storable(title or workflow.title_for(value))[:TITLE_MAX_CHARS],
         labels=storable(dict(labels or {})),
         unique_key=unique_key,
-        parent=parent,
     )
-    if reused is not None:
-        draft.id = reused.run_id
+    if origin is not None:
+        draft.parent, draft.id = origin.parent, origin.reused.run_id
     draft.trace_context = telemetry.begin(draft.id, called_from).to_json()
     plan = plans.freeze(workflow)
 
@@ -84,7 +92,7 @@ def start(
             return answered
         existing = _make_room(draft, on_conflict=on_conflict, clock=clock)
         now = clock.now()
-        run = existing or _create(draft, plan, not_before=not_before, reused=reused, now=now)
+        run = existing or _create(draft, plan, not_before=not_before, origin=origin, now=now)
         keep_answer(request, run, now=now)
         return run
 
@@ -107,8 +115,12 @@ def _make_room(draft: Run, *, on_conflict: OnConflict, clock: Clock) -> Run | No
 
 
 def _create(
-    draft: Run, plan: plans.Plan, *, not_before: datetime | None, reused: Reused | None, now: datetime
+    draft: Run, plan: plans.Plan, *, not_before: datetime | None, origin: Origin | None, now: datetime
 ) -> Run:
+    reused = None
+    if origin is not None:
+        origin.in_commit(now)
+        reused = origin.reused
     begins = max(now, not_before) if not_before else now
     draft.plan, draft.plan_hash = plan.to_json(), plan.fingerprint()
     draft.created_at = now
