@@ -85,13 +85,16 @@ class SkipForm(ReasonForm):
 
     def fit(self, steps: Sequence[Step]) -> None:
         self.fields["reason"].required = True
-        failed_parts = (
-            Step.objects.filter(run=self.run, parent__isnull=False, state=StepState.FAILED)
+        # Those that were tried: of thousands that wait for their turn, nobody picks one.
+        tried_parts = (
+            Step.objects.filter(
+                run=self.run, parent__isnull=False, state__in=[StepState.FAILED, StepState.RETRYING]
+            )
             .defer("output", "item")
             .order_by("position", "index")[:100]
         )
         open_steps = [step for step in steps if step.state in SKIPPABLE]
-        shown = [*open_steps, *failed_parts]
+        shown = [*open_steps, *tried_parts]
         self.fields["step"].choices = [(step.name, f"{step.title} ({step.name})") for step in shown]  # type: ignore[attr-defined]
 
     def extras(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from workflows.models import AuditEntry, Run, Step
 from workflows.services.journal import record
 from workflows.services.keys import Request, among_rivals, find_answer, keep_answer
 from workflows.services.undoing import needs_undo, point_of_no_return
-from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepState
+from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
 
 SKIPPABLE = {
     StepState.PENDING,
@@ -80,7 +80,7 @@ def allowed_actions(run: Run, steps: Sequence[Step]) -> list[str]:
         actions.append("retry")
     if run.state in RUN_TERMINAL:
         actions.append("rerun")
-    if run.state in {*RUN_FORWARD, RunState.FAILED} and any(step.state in SKIPPABLE for step in steps):
+    if run.state in {*RUN_FORWARD, RunState.FAILED} and any(_may_be_skipped(step) for step in steps):
         actions.append("skip")
     if any(step.state == StepState.WAITING for step in steps):
         actions.append("signal")
@@ -89,6 +89,11 @@ def allowed_actions(run: Run, steps: Sequence[Step]) -> list[str]:
     if run.state in RUN_TERMINAL:
         actions.append("erase")
     return actions
+
+
+def _may_be_skipped(step: Step) -> bool:
+    """It, or a part of it: which parts of a fan-out nobody works on is not asked here, there may be thousands."""
+    return step.state in SKIPPABLE or (step.kind == StepKind.FAN_OUT and step.state == StepState.RUNNING)
 
 
 def can_compensate(run: Run, steps: Sequence[Step]) -> bool:
