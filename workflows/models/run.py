@@ -40,9 +40,8 @@ class Run(StateMachine):
     )
     deadline_at = models.DateTimeField(null=True, blank=True)  # whatever is unfinished then fails
     retry_count = models.PositiveIntegerField(default=0)  # retries spent of the plan's budget, in this round
-    undoes_when_cancelled = models.BooleanField(
-        default=False
-    )  # while cancelling: what follows when all is quiet
+    # While cancelling: what follows when all is quiet; once it is undone: that it was for a cancel.
+    undoes_when_cancelled = models.BooleanField(default=False)
     # {"traceparent", "tracestate", "caller"}: telemetry.Trace, from its start; null: started before there were any.
     trace_context = models.JSONField(null=True, blank=True, editable=False)
     erase_requested_at = models.DateTimeField(null=True, blank=True)
@@ -166,6 +165,7 @@ class Run(StateMachine):
         """A new round: its own deadline, its own retry budget."""
         self.finished_at = self.error = self.state_info = None
         self.deadline_at, self.retry_count = deadline_at, 0
+        self.undoes_when_cancelled = False  # an undo of this round is for another reason
         self.started_at = self.started_at or now
 
     @transition(

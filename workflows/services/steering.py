@@ -20,6 +20,7 @@ from workflows.services.stopping import ask_to_stop
 from workflows.services.undoing import begin_compensation, point_of_no_return
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
 
+RUN_UNDONE = {RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAILED}
 UNDONE = {StepState.COMPENSATING, StepState.COMPENSATED, StepState.COMPENSATION_FAILED}
 
 
@@ -35,12 +36,13 @@ def cancel(
     """Stop a run: what has not begun never will; a step at work is asked to stop, and fenced off if it does not.
 
     undo: True undoes the completed steps then, False keeps them, None does what the workflow's `on_failure` says.
-    A run that is being cancelled, or was, stays as it is: the first word counts. Raises InvalidTransition when the run
-    has ended otherwise, is being undone, or must be undone but has passed its pivot.
+    A run that is being cancelled, or was, stays as it is: the first word counts, also once its undo has begun. Raises
+    InvalidTransition when the run has ended otherwise, is being undone for another reason, or must be undone but has
+    passed its pivot.
     """
-    known = Run.objects.filter(pk=run_id).values_list("state", flat=True).first()
-    if known in (RunState.CANCELLING, RunState.CANCELLED):
-        return Run.objects.get(pk=run_id)
+    known = Run.objects.filter(pk=run_id).first()
+    if known is not None and _was_cancelled(known):
+        return known
 
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
         return _cancel(run, steps, by=by, undo=undo, now=now)
@@ -48,10 +50,17 @@ def cancel(
     action = Action(verb="cancel", by=by, reason=reason, request=request)
     try:
         return perform(run_id, action, change, clock=clock)
-    except InvalidTransition as refused:
-        if refused.current_state in (RunState.CANCELLING, RunState.CANCELLED):  # a rival was first
-            return Run.objects.get(pk=run_id)
+    except InvalidTransition:
+        known = Run.objects.get(pk=run_id)
+        if _was_cancelled(known):  # a rival was first
+            return known
         raise
+
+
+def _was_cancelled(run: Run) -> bool:
+    if run.state in (RunState.CANCELLING, RunState.CANCELLED):
+        return True
+    return run.undoes_when_cancelled and run.state in RUN_UNDONE
 
 
 def _cancel(run: Run, steps: list[Step], *, by: User, undo: bool | None, now: datetime) -> list[Message]:
