@@ -17,6 +17,7 @@ from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.acting import SKIPPABLE, Action, perform, refuse
 from workflows.services.advance import advance
+from workflows.services.inputs import refusal, unstorable
 from workflows.services.keys import Request, refuse_taken_key
 from workflows.services.outputs import blob_of
 from workflows.states import RUN_FORWARD, RunState, StepKind, StepState
@@ -97,7 +98,7 @@ def skip(
             Step.objects.skip_parts(chosen, now=now)
         elif chosen.parent_id is not None:
             _reopen_parent(steps, chosen, now=now)
-        skipped = events.message(events.StepSkipped(by=by.get_username(), reason=reason), step=step)
+        skipped = events.message(events.StepSkipped(by=by.get_username(), reason=storable(reason)), step=step)
         return [skipped, *_go_on(run, steps, by=by, skipped=step, now=now)]
 
     return perform(run_id, Action(verb="skip", by=by, reason=reason, request=request), change, clock=clock)
@@ -142,15 +143,14 @@ def _output(run: Run, step: Step, given: Any) -> Any:
 
 def _fit(declared: Any, value: Any, *, pointer: str) -> Any:
     """`value` as JSON of the declared output. Raises InvalidInput with a pointer and a sentence for each fault."""
+    what = f"this does not fit {declared.name}"
     try:
         typed = declared.output.validate_python(value)
         return storable(declared.output.dump_python(typed, mode="json"))
     except ValidationError as error:
-        faults = [
-            (pointer + "".join(f"/{part}" for part in fault["loc"]), str(fault["type"]), str(fault["msg"]))
-            for fault in error.errors()
-        ]
-        raise InvalidInput(f"this does not fit {declared.name}: {faults[0][2]}", errors=faults) from error
+        raise refusal(error, what=what, pointer=pointer) from error
+    except ValueError as error:  # no database holds it
+        raise unstorable(error, what=what, pointer=pointer) from error
 
 
 def _find(run: Run, steps: Sequence[Step], name: str) -> Step:

@@ -13,8 +13,10 @@ from django.db import IntegrityError, transaction
 
 from outbox import wire
 from workflows.conf import conf
+from workflows.engine.storable import UNSTORABLE
 from workflows.errors import InvalidInput, KeyReused, UniqueKeyConflict
 from workflows.models import RequestKey, Run
+from workflows.services.inputs import to_store
 from workflows.states import RUN_TERMINAL
 
 TRIES_AMONG_RIVALS = 5
@@ -33,7 +35,12 @@ class Request:
 def request_of(caller: User, *, scope: str, key: str, body: Any) -> Request:
     """body: JSON value of what was asked; equal bodies have equal fingerprints. Raises InvalidInput."""
     refuse_long("Idempotency-Key", key)
-    fingerprint = hashlib.sha256(wire.encode(body)).hexdigest()
+    what = "the request cannot be told from another one"
+    try:
+        canonical = wire.encode(to_store(body, what=what))
+    except TypeError as error:  # a file, as a form may send one
+        raise InvalidInput(f"{what}: it is not JSON", errors=[("", "not_json", str(error))]) from error
+    fingerprint = hashlib.sha256(canonical).hexdigest()
     return Request(caller=caller, scope=scope, key=key, fingerprint=fingerprint)
 
 
@@ -75,8 +82,8 @@ def refuse_long(name: str, key: str | None) -> None:
     limit = conf().key_max_chars
     if key is None:
         return
-    if not key or len(key) > limit or "\x00" in key:
-        detail = f"{name} is text of 1 to {limit} characters"
+    if not key or len(key) > limit or UNSTORABLE.search(key):
+        detail = f"{name} is text of 1 to {limit} characters that can be stored"
         raise InvalidInput(detail, errors=[(f"/{name}", "bad_key", detail)])
 
 

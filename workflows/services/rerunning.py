@@ -18,9 +18,10 @@ from workflows.engine import plan as plans
 from workflows.models import Run, Step
 from workflows.services.acting import Action, allow, audit, refuse, refuse_long_reason
 from workflows.services.copying import Reused, gather
+from workflows.services.inputs import validate_input
 from workflows.services.journal import record
 from workflows.services.keys import Request, find_answer
-from workflows.services.start import Origin, start, validate_input
+from workflows.services.start import Origin, start
 from workflows.states import STEP_DONE
 
 logger = logging.getLogger(__name__)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from django.contrib.auth.models import User
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from outbox.append import open_stream
 from outbox.clock import CLOCK, Clock
@@ -19,6 +19,7 @@ from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.advance import advance
 from workflows.services.copying import Reused, insert_copies, take_over
+from workflows.services.inputs import dumped, to_store, validate_input
 from workflows.services.journal import record
 from workflows.services.keys import (
     Request,
@@ -32,9 +33,9 @@ from workflows.services.keys import (
 from workflows.services.steering import give_up_key
 
 TITLE_MAX_CHARS = 200
+FARTHEST_START = timedelta(days=3_650)
 
 OnConflict = Literal["reject", "return", "cancel_existing"]
-Valid = TypeVar("Valid", bound=BaseModel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,20 +66,21 @@ def start(
 
     unique_key: at most one live run of this owner and workflow has it; `on_conflict` says what happens to a second:
     "reject" raises UniqueKeyConflict, "return" gives the live one, "cancel_existing" cancels that and starts.
-    not_before: when the first steps open. request: the caller's idempotency key; the same request again returns the
-    same run. origin: of a rerun. called_from: the trace that the run belongs to, `telemetry.incoming(headers)`;
-    None: one of its own. Raises InvalidInput when `input` does not fit the workflow's model or a key
-    is too long, KeyReused.
+    not_before: when the first steps open, within ten years. request: the caller's idempotency key; the same request
+    again returns the same run. origin: of a rerun. called_from: the trace that the run belongs to,
+    `telemetry.incoming(headers)`; None: one of its own. Raises InvalidInput when `input` does not fit the workflow's
+    model, or something cannot be stored; KeyReused.
     """
     value = validate_input(workflow, input)
     refuse_long("unique_key", unique_key)
+    _refuse_far(not_before, now=clock.now())
     draft = Run(
         workflow=workflow.name,
         version=workflow.version,
-        input=storable(value.model_dump(mode="json")),
+        input=dumped(value, what=f"the input does not fit {workflow.name}"),
         owner=owner,
         title=storable(title or workflow.title_for(value))[:TITLE_MAX_CHARS],
-        labels=storable(dict(labels or {})),
+        labels=to_store(dict(labels or {}), what="the labels cannot be stored"),
         unique_key=unique_key,
     )
     if origin is not None:
@@ -97,6 +99,13 @@ def start(
         return run
 
     return among_rivals(write, contender=lambda: draft)
+
+
+def _refuse_far(not_before: datetime | None, *, now: datetime) -> None:
+    """Near the end of the calendar no deadline can be set, nor the time be told in another zone."""
+    if not_before is not None and not_before > now + FARTHEST_START:
+        detail = f"not_before is at most {FARTHEST_START.days} days from now"
+        raise InvalidInput(detail, errors=[("/not_before", "too_far", detail)])
 
 
 def _make_room(draft: Run, *, on_conflict: OnConflict, clock: Clock) -> Run | None:
@@ -153,25 +162,6 @@ def open_first(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) ->
     if moves.messages:
         record(run.id, moves.messages, now=now)
     moves.send(run, steps)
-
-
-def validate_input(workflow: Workflow, value: BaseModel | Mapping[str, Any]) -> BaseModel:
-    """The input as the workflow's model. Raises InvalidInput with a pointer and a sentence for each fault."""
-    if isinstance(value, workflow.input):
-        return value
-    return validated(workflow.input, value, what=f"the input does not fit {workflow.name}")
-
-
-def validated(model: type[Valid], value: Any, *, what: str) -> Valid:
-    """`value` as `model`. Raises InvalidInput, `what` first, with a pointer and a sentence for each fault."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        faults = [
-            ("/" + "/".join(str(part) for part in fault["loc"]), str(fault["type"]), str(fault["msg"]))
-            for fault in error.errors()
-        ]
-        raise InvalidInput(f"{what}: {faults[0][2]}", errors=faults) from error
 
 
 def _step(run: Run, planned: plans.PlannedStep) -> Step:

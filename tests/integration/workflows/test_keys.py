@@ -93,10 +93,20 @@ def test_a_key_is_forgotten_after_a_day(owner, engine):
     assert begin(owner, engine, request=key(owner)).pk != first.pk
 
 
-def test_a_key_that_no_column_holds_is_refused(owner):
-    for bad in ("", "x" * 201, "a\x00b"):
+def test_a_key_that_no_column_holds_is_refused(owner, engine):
+    for bad in ("", "x" * 201, "a\x00b", "a\ud800"):
         with pytest.raises(InvalidInput):
             key(owner, key=bad)
+        with pytest.raises(InvalidInput):
+            begin(owner, engine, unique_key=bad)
+
+
+def test_a_request_that_cannot_be_stored_has_no_key(owner):
+    with pytest.raises(InvalidInput, match="an integer beyond 64 bits"):
+        key(owner, {"a": 10**30})
+    with pytest.raises(InvalidInput, match="not JSON"):
+        key(owner, {"a": object()})
+    assert key(owner, {"a": "\ud800"}) == key(owner, {"a": "\ufffd"}), "both are stored as the latter"
 
 
 def test_two_requests_at_once_start_one_run(owner, engine):
