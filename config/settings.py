@@ -131,9 +131,14 @@ AUTH_PASSWORD_VALIDATORS = [
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "workflows.api.authentication.BrowserSession",
-        "rest_framework.authentication.BasicAuthentication",
+        "workflows.api.authentication.PasswordInHeader",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": [
+        "workflows.api.requests.BoundedJSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "workflows.api.problems.exception_handler",
     "URL_FORMAT_OVERRIDE": None,

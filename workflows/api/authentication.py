@@ -3,9 +3,11 @@
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from workflows.access import Principal, principal_of
+from workflows.engine.storable import UNSTORABLE
 
 
 def challenge(request: HttpRequest | Request) -> str:
@@ -18,6 +20,18 @@ class BrowserSession(SessionAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return challenge(request)
+
+
+class PasswordInHeader(BasicAuthentication):
+    """HTTP Basic. A name that no database looks up is nobody's: 401, as for any other that is wrong."""
+
+    def authenticate_credentials(
+        self, userid: str, password: str, request: Request | None = None
+    ) -> tuple[User, None]:
+        if UNSTORABLE.search(userid):
+            raise AuthenticationFailed
+        signed_in: tuple[User, None] = super().authenticate_credentials(userid, password, request)
+        return signed_in
 
 
 def authenticate(request: HttpRequest) -> User | None:
@@ -37,4 +51,4 @@ def identify(request: HttpRequest) -> Principal | None:
 
 
 def _asked(request: HttpRequest) -> Request:
-    return Request(request, authenticators=[BrowserSession(), BasicAuthentication()])
+    return Request(request, authenticators=[BrowserSession(), PasswordInHeader()])

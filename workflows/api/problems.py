@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import uuid4
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from workflows.engine.storable import storable
 from workflows.errors import (
     InvalidInput,
     InvalidTransition,
@@ -17,6 +18,7 @@ from workflows.errors import (
     UniqueKeyConflict,
     UnknownWorkflow,
 )
+from workflows.models import Run
 from workflows.problem_kinds import KINDS
 
 CONTENT_TYPE = "application/problem+json"
@@ -25,13 +27,13 @@ _SLUG_OF_STATUS = {kind.status: slug for slug, kind in reversed(KINDS.items())}
 
 
 def problem_body(slug: str, detail: str, *, status: int | None = None, **extras: Any) -> dict[str, Any]:
-    """The body of a problem. `detail`: what happened and the way out, for a person.
+    """The body of a problem. `detail`: what happened and the way out, for a person; it may quote what was sent.
 
     status: by default the kind's own. Raises KeyError for a slug that is not among the kinds: its `type` would
     lead nowhere.
     """
     kind = KINDS[slug]
-    return {
+    body: dict[str, Any] = {
         "type": f"/docs/problems/{slug}",
         "title": kind.title,
         "status": status or kind.status,
@@ -40,6 +42,7 @@ def problem_body(slug: str, detail: str, *, status: int | None = None, **extras:
         "request_id": str(uuid4()),
         **extras,
     }
+    return {name: storable(value) for name, value in body.items()}  # half a surrogate pair is not sent either
 
 
 def problem(slug: str, detail: str, *, status: int | None = None, **extras: Any) -> Response:
@@ -64,8 +67,14 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if (known := _engine_problem(error)) is not None:
         return known
     match error:
-        case Http404():
+        case Http404() | Run.DoesNotExist():  # the latter: it was erased since we looked
             return problem("not-found", "There is nothing at this address that you may see.")
+        case RequestDataTooBig():
+            return problem("payload-too-large", "The body is larger than this service reads.")
+        case SuspiciousOperation():
+            return problem(
+                "validation-error", "The request has more fields or files than this service reads."
+            )
         case PermissionDenied() | exceptions.PermissionDenied():
             return problem(
                 "permission-denied", "Your account lacks the permission for this; ask an administrator."

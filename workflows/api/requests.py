@@ -1,18 +1,44 @@
 """What callers send with a write: bodies with known fields only, and the headers that make it safe to repeat."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, TypeVar, cast
+from io import BytesIO
+from typing import IO, Any, Literal, TypeVar, cast
 
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import RequestDataTooBig
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from workflows.errors import InvalidInput
 from workflows.services import Request as KeyedRequest
 from workflows.services import request_of
-from workflows.services.start import validated
+from workflows.services.inputs import validated
 
 KEY_HEADER = "Idempotency-Key"
+
+
+class BoundedJSONParser(JSONParser):
+    """Django REST framework's, which would read a body of any size and fail on one that is nested without end."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Raises ParseError, RequestDataTooBig."""
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read() if limit is None else stream.read(limit + 1)
+        if limit is not None and len(body) > limit:
+            raise RequestDataTooBig
+        try:
+            return super().parse(BytesIO(body), media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("the JSON is nested too deeply") from error
 
 
 def caller(request: Request) -> User:

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from outbox.clock import CLOCK
 from workflows import selectors, services, telemetry
+from workflows.api.pagination import plain_text
 from workflows.api.requests import (
     Body,
     CancelBody,
@@ -66,6 +67,8 @@ class Verb(APIView):
         run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
         if not may(request.user, self.verb, run):
             raise PermissionDenied
+        for name, text in parts.items():
+            plain_text(text, name=name)
         key = read_key(
             request,
             scope=" ".join([self.verb, str(run.pk), *parts.values()])[:100],

@@ -84,7 +84,8 @@ class StepAttempts(APIView):
     def get(self, request: Request, run_id: UUID, step: str) -> Response:
         """Every try at a step, forward and undo, in order. Which worker, for operators only."""
         run = visible_run(request, run_id)
-        found = get_object_or_404(run.steps.defer("output", "item"), name=step)
+        named = run.steps.defer("output", "item")
+        found = get_object_or_404(named, name=plain_text(step, name="step"))
         return Response({"attempts": selectors.attempts(found, for_operator=request.user.is_staff)})
 
 

@@ -1,7 +1,8 @@
 """JSON values that every database takes. Pure.
 
 PostgreSQL's jsonb refuses U+0000 and NaN, no UTF-8 encoder takes half a surrogate pair, and integers beyond 64 bits
-do not survive every reader. Characters become U+FFFD; a number that cannot be stored is an error.
+do not survive every reader; and each reader has an end to how deeply it reads. Characters become U+FFFD; a number that
+cannot be stored, or too deep a nesting, is an error.
 """
 
 import math
@@ -11,14 +12,18 @@ from typing import Any
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 INT64 = range(-(2**63), 2**63)
+MAX_LEVELS = 200  # orjson writes 254, and an event wraps what it carries
 
 
 class NotStorable(ValueError):
-    """A number that no row can hold: NaN, an infinity, or an integer beyond 64 bits."""
+    """What no row can hold: NaN, an infinity, an integer beyond 64 bits, or too many levels."""
 
 
-def storable(value: Any) -> Any:
-    """`value` with U+FFFD for each character that cannot be stored, in keys too. Raises NotStorable."""
+def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:
+    """`value` with U+FFFD for each character that cannot be stored, in keys too. Raises NotStorable.
+
+    levels: how deeply lists and objects may be nested.
+    """
     match value:
         case str():
             return UNSTORABLE.sub(REPLACEMENT, value)
@@ -28,9 +33,11 @@ def storable(value: Any) -> Any:
             raise NotStorable("an integer beyond 64 bits")
         case float() if not math.isfinite(value):
             raise NotStorable(f"the number {value}")
+        case dict() | list() | tuple() if not levels:
+            raise NotStorable(f"more than {MAX_LEVELS} levels of nesting")
         case dict():
-            return {storable(key): storable(item) for key, item in value.items()}
+            return {storable(key): storable(item, levels=levels - 1) for key, item in value.items()}
         case list() | tuple():
-            return [storable(item) for item in value]
+            return [storable(item, levels=levels - 1) for item in value]
         case _:
             return value

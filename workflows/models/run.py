@@ -43,7 +43,7 @@ class Run(StateMachine):
     deadline_at = models.DateTimeField(null=True, blank=True)  # whatever is unfinished then fails
     # Retries spent of the plan's budget, in this round.
     retry_count = models.PositiveIntegerField(default=0, db_default=0)
-    # While cancelling: what follows when all is quiet.
+    # While cancelling: what follows when all is quiet; once it is undone: that it was for a cancel.
     undoes_when_cancelled = models.BooleanField(default=False, db_default=False)
     # {"traceparent", "tracestate", "caller"}: telemetry.Trace, from its start; null: started before there were any.
     trace_context = models.JSONField(null=True, blank=True, editable=False)
@@ -168,6 +168,7 @@ class Run(StateMachine):
         """A new round: its own deadline, its own retry budget."""
         self.finished_at = self.error = self.state_info = None
         self.deadline_at, self.retry_count = deadline_at, 0
+        self.undoes_when_cancelled = False  # an undo of this round is for another reason
         self.started_at = self.started_at or now
 
     @transition(

@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 
 from outbox.append import Message
 from outbox.clock import Clock
@@ -16,7 +15,7 @@ from workflows.engine.storable import storable
 from workflows.errors import InvalidInput, InvalidTransition
 from workflows.models import AuditEntry, Run, Step
 from workflows.services.journal import record
-from workflows.services.keys import Request, find_answer, keep_answer
+from workflows.services.keys import Request, among_rivals, find_answer, keep_answer
 from workflows.services.undoing import needs_undo, point_of_no_return
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
 
@@ -47,18 +46,12 @@ Change = Callable[[Run, list[Step], datetime], Sequence[Message]]
 def perform(run_id: UUID, action: Action, change: Change, *, clock: Clock) -> Run:
     """Do `change` in one transaction, if the run's state allows the verb.
 
-    Raises InvalidTransition, InvalidInput for a reason too long, KeyReused, Run.DoesNotExist.
+    Raises InvalidTransition, InvalidInput for a reason too long, KeyReused, Run.DoesNotExist, and what `change` raises.
     """
     refuse_long_reason(action.reason)
-    try:
-        with transaction.atomic(durable=True):
-            return _perform(run_id, action, change, clock=clock)
-    except IntegrityError:
-        # A rival's request with the same key was committed between our look and our insert.
-        if action.request is None:
-            raise
-        with transaction.atomic(durable=True):
-            return _perform(run_id, action, change, clock=clock)
+    return among_rivals(
+        lambda: _perform(run_id, action, change, clock=clock), contender=lambda: Run.objects.get(pk=run_id)
+    )
 
 
 def _perform(run_id: UUID, action: Action, change: Change, *, clock: Clock) -> Run:
@@ -87,7 +80,7 @@ def allowed_actions(run: Run, steps: Sequence[Step]) -> list[str]:
         actions.append("retry")
     if run.state in RUN_TERMINAL:
         actions.append("rerun")
-    if run.state in {*RUN_FORWARD, RunState.FAILED} and any(_is_skippable(step) for step in steps):
+    if run.state in {*RUN_FORWARD, RunState.FAILED} and any(_may_be_skipped(step) for step in steps):
         actions.append("skip")
     if any(step.state == StepState.WAITING for step in steps):
         actions.append("signal")
@@ -98,8 +91,8 @@ def allowed_actions(run: Run, steps: Sequence[Step]) -> list[str]:
     return actions
 
 
-def _is_skippable(step: Step) -> bool:
-    """Itself, or perhaps a part of it: a fan-out at work has parts that nobody works on."""
+def _may_be_skipped(step: Step) -> bool:
+    """It, or a part of it: which parts of a fan-out nobody works on is not asked here, there may be thousands."""
     return step.state in SKIPPABLE or (step.kind == StepKind.FAN_OUT and step.state == StepState.RUNNING)
 
 

@@ -18,7 +18,8 @@ from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.acting import SKIPPABLE, Action, perform, refuse
 from workflows.services.advance import advance
-from workflows.services.keys import Request
+from workflows.services.inputs import refusal, unstorable
+from workflows.services.keys import Request, refuse_taken_key
 from workflows.services.links import first_alarm
 from workflows.services.outputs import blob_of
 from workflows.states import RUN_FORWARD, RunState, StepKind, StepState
@@ -78,7 +79,8 @@ def skip(
     """Do without a step that nobody works on: later steps read `output` in its place. A failed run then goes on.
 
     Raises InvalidInput without a reason, or when `output` does not fit the step's declared output; InvalidTransition
-    when the step is at work or done. What the step may have done stays owed to an undo.
+    when the step is at work or done; UniqueKeyConflict when a failed run would go on and a live one has its unique key.
+    What the step may have done stays owed to an undo.
     """
     if not reason.strip():
         detail = "skipping a step takes a reason"
@@ -99,7 +101,7 @@ def skip(
             Step.objects.skip_parts(chosen, now=now)
         elif chosen.parent_id is not None:
             _reopen_parent(steps, chosen, now=now)
-        skipped = events.message(events.StepSkipped(by=by.get_username(), reason=reason), step=step)
+        skipped = events.message(events.StepSkipped(by=by.get_username(), reason=storable(reason)), step=step)
         if begins_at is not None and _pass_alarm_on(run, steps, begins_at):
             return [skipped]
         return [skipped, *_go_on(run, steps, by=by, skipped=step, now=now)]
@@ -132,6 +134,7 @@ def _go_on(run: Run, steps: list[Step], *, by: User, skipped: str, now: datetime
     if run.state == RunState.FAILED:
         if faults:
             return []
+        refuse_taken_key(run)
         run.resume(deadline_at=Plan.from_json(run.plan).deadline_from(now), now=now)
         run.save()
         messages.append(events.message(events.RunResumed(by=by.get_username(), from_step=skipped)))
@@ -180,15 +183,14 @@ def _output(run: Run, step: Step, given: Any) -> Any:
 
 def _fit(declared: Any, value: Any, *, pointer: str) -> Any:
     """`value` as JSON of the declared output. Raises InvalidInput with a pointer and a sentence for each fault."""
+    what = f"this does not fit {declared.name}"
     try:
         typed = declared.output.validate_python(value)
         return storable(declared.output.dump_python(typed, mode="json"))
     except ValidationError as error:
-        faults = [
-            (pointer + "".join(f"/{part}" for part in fault["loc"]), str(fault["type"]), str(fault["msg"]))
-            for fault in error.errors()
-        ]
-        raise InvalidInput(f"this does not fit {declared.name}: {faults[0][2]}", errors=faults) from error
+        raise refusal(error, what=what, pointer=pointer) from error
+    except ValueError as error:  # no database holds it
+        raise unstorable(error, what=what, pointer=pointer) from error
 
 
 def _find(run: Run, steps: Sequence[Step], name: str) -> Step:

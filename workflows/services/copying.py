@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
-
 from outbox.append import Message
 from workflows import events, storage
 from workflows.models import Item, Run, Step
@@ -34,9 +32,8 @@ class Reused:
     steps: dict[str, Taken]
 
 
-def gather(parent: Run, names: Sequence[str]) -> Reused:
-    """Read what the steps `names` of `parent` have, and copy their files. Raises StoredValueLost."""
-    run_id = uuid7()
+def gather(parent: Run, names: Sequence[str], *, run_id: UUID) -> Reused:
+    """Read what the steps `names` of `parent` have, and copy their files for run `run_id`. Raises StoredValueLost."""
     steps = parent.steps.filter(name__in=names, parent__isnull=True)
     return Reused(run_id=run_id, steps={step.name: _take(step, run_id) for step in steps})
 

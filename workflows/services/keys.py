@@ -1,16 +1,25 @@
-"""Idempotency keys of callers: the same request again gets the run of the first one, another request an error."""
+"""Keys of callers. Idempotency keys: the same request again gets the run of the first one, another request an error.
+Unique keys: one live run each.
+"""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 
 from outbox import wire
 from workflows.conf import conf
-from workflows.errors import InvalidInput, KeyReused
+from workflows.engine.storable import UNSTORABLE
+from workflows.errors import InvalidInput, KeyReused, UniqueKeyConflict
 from workflows.models import RequestKey, Run
+from workflows.services.inputs import to_store
+from workflows.states import RUN_TERMINAL
+
+TRIES_AMONG_RIVALS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +35,12 @@ class Request:
 def request_of(caller: User, *, scope: str, key: str, body: Any) -> Request:
     """body: JSON value of what was asked; equal bodies have equal fingerprints. Raises InvalidInput."""
     refuse_long("Idempotency-Key", key)
-    fingerprint = hashlib.sha256(wire.encode(body)).hexdigest()
+    what = "the request cannot be told from another one"
+    try:
+        canonical = wire.encode(to_store(body, what=what))
+    except TypeError as error:  # a file, as a form may send one
+        raise InvalidInput(f"{what}: it is not JSON", errors=[("", "not_json", str(error))]) from error
+    fingerprint = hashlib.sha256(canonical).hexdigest()
     return Request(caller=caller, scope=scope, key=key, fingerprint=fingerprint)
 
 
@@ -68,6 +82,44 @@ def refuse_long(name: str, key: str | None) -> None:
     limit = conf().key_max_chars
     if key is None:
         return
-    if not key or len(key) > limit or "\x00" in key:
-        detail = f"{name} is text of 1 to {limit} characters"
+    if not key or len(key) > limit or UNSTORABLE.search(key):
+        detail = f"{name} is text of 1 to {limit} characters that can be stored"
         raise InvalidInput(detail, errors=[(f"/{name}", "bad_key", detail)])
+
+
+def live_twin(run: Run) -> Run | None:
+    """The other live run that has this run's unique key."""
+    if run.unique_key is None:
+        return None
+    twins = Run.objects.filter(owner=run.owner_id, workflow=run.workflow, unique_key=run.unique_key)
+    return twins.exclude(pk=run.pk).exclude(state__in=sorted(RUN_TERMINAL)).first()
+
+
+def refuse_taken_key(run: Run, *, way_out: str = "wait for its end") -> None:
+    """For a run that is to live (again). Raises UniqueKeyConflict while another live run has its unique key."""
+    twin = live_twin(run)
+    if twin is not None:
+        raise UniqueKeyConflict(
+            f"run {twin.id} has the unique key {run.unique_key!r} and is {twin.state}; {way_out}",
+            existing=twin.id,
+        )
+
+
+def among_rivals(write: Callable[[], Run], *, contender: Callable[[], Run]) -> Run:
+    """Do `write` in one transaction: it looks whether a key is taken, then takes it for the contender.
+
+    A rival's commit may come between the two. The database refuses the key then, and the next look sees the rival.
+    Raises UniqueKeyConflict when there was a new rival each time, IntegrityError for what no rival did.
+    """
+    for _ in range(TRIES_AMONG_RIVALS - 1):
+        try:
+            with transaction.atomic(durable=True):
+                return write()
+        except IntegrityError:
+            continue
+    try:
+        with transaction.atomic(durable=True):
+            return write()
+    except IntegrityError:
+        refuse_taken_key(contender())
+        raise

@@ -1,23 +1,30 @@
 """Run a run again, as a new one: a child with the same or another input, and what its parent has up to a step."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from uuid_utils.compat import uuid7
 
 from outbox.clock import CLOCK, Clock
-from workflows import telemetry
+from outbox.connections import PASSING
+from workflows import storage, telemetry
 from workflows.definitions import registry
 from workflows.engine import plan as plans
 from workflows.models import Run, Step
 from workflows.services.acting import Action, allow, audit, refuse, refuse_long_reason
-from workflows.services.copying import gather
+from workflows.services.copying import Reused, gather
+from workflows.services.inputs import validate_input
 from workflows.services.journal import record
 from workflows.services.keys import Request, find_answer
-from workflows.services.start import start
+from workflows.services.start import Origin, start
 from workflows.states import STEP_DONE
+
+logger = logging.getLogger(__name__)
 
 
 def rerun(
@@ -43,37 +50,61 @@ def rerun(
     if answered is not None:
         return answered
     action = Action(verb="rerun", by=by, reason=reason, request=request)
-    parent = _begin(run_id, action, clock=clock)
+    parent = Run.objects.get(pk=run_id)
     workflow = registry.find(parent.workflow, version=parent.version)
-    reused = gather(parent, _names_before(parent, plans.freeze(workflow), from_step))
-    return start(
-        workflow,
-        input=parent.input if input is None else input,
-        owner=parent.owner,
-        title=parent.title if input is None else None,
-        labels=parent.labels,
-        parent=parent,
-        reused=reused,
-        request=request,
-        called_from=called_from,
-        clock=clock,
-    )
+    steps = list(parent.steps.filter(parent__isnull=True).defer("output", "item").order_by("position"))
+    allow(parent, steps, action.verb)
+    names = _names_before(parent, steps, plans.freeze(workflow), from_step)
+    value = validate_input(workflow, parent.input if input is None else input)
+
+    def begin(reused: Reused) -> Run:
+        return start(
+            workflow,
+            input=value,
+            owner=parent.owner,
+            title=parent.title if input is None else None,
+            labels=parent.labels,
+            origin=Origin(parent=parent, reused=reused, in_commit=partial(_tell, run_id, action)),
+            request=request,
+            called_from=called_from,
+            clock=clock,
+        )
+
+    return _with_copies(parent, names, begin)
 
 
-def _begin(run_id: UUID, action: Action, *, clock: Clock) -> Run:
-    """Guard and audit on the parent's side, announced in its log."""
-    with transaction.atomic(durable=True):
-        parent = Run.objects.locked(run_id)
-        allow(parent, Step.objects.locked(run_id), action.verb)
-        now = clock.now()
-        record(parent.id, [audit(parent, action, before=parent.state, now=now)], now=now)
-    return parent
+def _with_copies(parent: Run, names: Sequence[str], begin: Callable[[Reused], Run]) -> Run:
+    """Begin a child with copies of the parent's files, which go again when it did not come to be."""
+    child_id = uuid7()
+    try:
+        child = begin(gather(parent, names, run_id=child_id))
+    except PASSING:
+        raise  # the answer of a commit may be lost: a file too many is better than a child without its files
+    except Exception:
+        _discard(child_id)
+        raise
+    if child.pk != child_id:  # an equal request was first
+        _discard(child_id)
+    return child
 
 
-def _names_before(parent: Run, plan: plans.Plan, from_step: str | None) -> list[str]:
+def _discard(child_id: UUID) -> None:
+    try:
+        storage.remove_all(child_id)
+    except Exception:
+        logger.exception("copies for a run that was not made are left", extra={"run": str(child_id)})
+
+
+def _tell(run_id: UUID, action: Action, now: datetime) -> None:
+    """Guard again, under the parent's lock; audit on the parent's side, announced in its log."""
+    parent = Run.objects.locked(run_id)
+    allow(parent, Step.objects.locked(run_id), action.verb)
+    record(parent.id, [audit(parent, action, before=parent.state, now=now)], now=now)
+
+
+def _names_before(parent: Run, steps: list[Step], plan: plans.Plan, from_step: str | None) -> list[str]:
     if from_step is None:
         return []
-    steps = list(parent.steps.filter(parent__isnull=True).defer("output", "item"))
     named = next((step for step in plan.steps if step.name == from_step), None)
     if named is None:
         refuse(parent, steps, f"workflow {parent.workflow} has no step {from_step!r}")

@@ -22,8 +22,9 @@ from workflows.definitions import Workflow, registry
 from workflows.engine.moments import EPOCH, Cron, Every, Moments, Once
 from workflows.errors import EngineError, InvalidInput, UniqueKeyConflict
 from workflows.models import RequestKey, Run
+from workflows.services.inputs import validate_input, validated
 from workflows.services.keys import Request, refuse_long, request_of
-from workflows.services.start import start, validate_input, validated
+from workflows.services.start import start
 
 logger = logging.getLogger(__name__)
 

@@ -1,12 +1,12 @@
 """Start a run: run, steps, stream and `run.created` in one commit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from outbox.append import open_stream
 from outbox.clock import CLOCK, Clock
@@ -15,19 +15,36 @@ from workflows.conf import conf
 from workflows.definitions import Workflow
 from workflows.engine import plan as plans
 from workflows.engine.storable import storable
-from workflows.errors import InvalidInput, UniqueKeyConflict
+from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services.advance import advance
 from workflows.services.copying import Reused, insert_copies, take_over
+from workflows.services.inputs import dumped, to_store, validate_input
 from workflows.services.journal import record
-from workflows.services.keys import Request, find_answer, keep_answer, refuse_long
+from workflows.services.keys import (
+    Request,
+    among_rivals,
+    find_answer,
+    keep_answer,
+    live_twin,
+    refuse_long,
+    refuse_taken_key,
+)
 from workflows.services.steering import give_up_key
-from workflows.states import RUN_TERMINAL
 
 TITLE_MAX_CHARS = 200
+FARTHEST_START = timedelta(days=3_650)
 
 OnConflict = Literal["reject", "return", "cancel_existing"]
-Valid = TypeVar("Valid", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a rerun gives its child. in_commit: told the time, it does the parent's share of the child's commit."""
+
+    parent: Run
+    reused: Reused
+    in_commit: Callable[[datetime], None]
 
 
 def start(
@@ -40,8 +57,7 @@ def start(
     unique_key: str | None = None,
     on_conflict: OnConflict = "reject",
     not_before: datetime | None = None,
-    parent: Run | None = None,
-    reused: Reused | None = None,
+    origin: Origin | None = None,
     request: Request | None = None,
     called_from: telemetry.Trace | None = None,
     clock: Clock = CLOCK,
@@ -50,70 +66,70 @@ def start(
 
     unique_key: at most one live run of this owner and workflow has it; `on_conflict` says what happens to a second:
     "reject" raises UniqueKeyConflict, "return" gives the live one, "cancel_existing" cancels that and starts.
-    not_before: when the first steps open. request: the caller's idempotency key; the same request again returns the
-    same run. parent, reused: of a rerun. called_from: the trace that the run belongs to, `telemetry.incoming(headers)`;
-    None: one of its own. Raises InvalidInput when `input` does not fit the workflow's model or a key
-    is too long, KeyReused.
+    not_before: when the first steps open, within ten years. request: the caller's idempotency key; the same request
+    again returns the same run. origin: of a rerun. called_from: the trace that the run belongs to,
+    `telemetry.incoming(headers)`; None: one of its own. Raises InvalidInput when `input` does not fit the workflow's
+    model, or something cannot be stored; KeyReused.
     """
     value = validate_input(workflow, input)
     refuse_long("unique_key", unique_key)
+    _refuse_far(not_before, now=clock.now())
     draft = Run(
         workflow=workflow.name,
         version=workflow.version,
-        input=storable(value.model_dump(mode="json")),
+        input=dumped(value, what=f"the input does not fit {workflow.name}"),
         owner=owner,
         title=storable(title or workflow.title_for(value))[:TITLE_MAX_CHARS],
-        labels=storable(dict(labels or {})),
+        labels=to_store(dict(labels or {}), what="the labels cannot be stored"),
         unique_key=unique_key,
-        parent=parent,
     )
-    if reused is not None:
-        draft.id = reused.run_id
+    if origin is not None:
+        draft.parent, draft.id = origin.parent, origin.reused.run_id
     draft.trace_context = telemetry.begin(draft.id, called_from).to_json()
     plan = plans.freeze(workflow)
-    for again in (False, True):
-        try:
-            with transaction.atomic(durable=True):
-                answered = find_answer(request, now=clock.now())
-                if answered is not None:
-                    return answered
-                existing = _make_room(draft, on_conflict=on_conflict, clock=clock)
-                now = clock.now()
-                run = existing or _create(draft, plan, not_before=not_before, reused=reused, now=now)
-                keep_answer(request, run, now=now)
-                return run
-        except IntegrityError:
-            # A rival's commit came between our look and our insert: the second look sees it.
-            if again:
-                raise
-    raise AssertionError("unreachable: the second try returns or raises")
+
+    def write() -> Run:
+        answered = find_answer(request, now=clock.now())
+        if answered is not None:
+            return answered
+        existing = _make_room(draft, on_conflict=on_conflict, clock=clock)
+        now = clock.now()
+        run = existing or _create(draft, plan, not_before=not_before, origin=origin, now=now)
+        keep_answer(request, run, now=now)
+        return run
+
+    return among_rivals(write, contender=lambda: draft)
+
+
+def _refuse_far(not_before: datetime | None, *, now: datetime) -> None:
+    """Near the end of the calendar no deadline can be set, nor the time be told in another zone."""
+    if not_before is not None and not_before > now + FARTHEST_START:
+        detail = f"not_before is at most {FARTHEST_START.days} days from now"
+        raise InvalidInput(detail, errors=[("/not_before", "too_far", detail)])
 
 
 def _make_room(draft: Run, *, on_conflict: OnConflict, clock: Clock) -> Run | None:
     """What happens to a live run with the same unique key; returns it when it takes the new one's place."""
-    existing = _live_twin(draft)
-    if existing is None or on_conflict == "return":
-        return existing
+    if on_conflict == "return":
+        return live_twin(draft)
     if on_conflict == "reject":
-        raise UniqueKeyConflict(
-            f"run {existing.id} has the unique key {draft.unique_key!r} and is {existing.state}; "
-            "wait for its end, or start with on_conflict 'return' or 'cancel_existing'",
-            existing=existing.id,
+        refuse_taken_key(
+            draft, way_out="wait for its end, or start with on_conflict 'return' or 'cancel_existing'"
         )
-    give_up_key(existing, by=draft.owner, clock=clock)
+        return None
+    # Until it is locked, a rival may take its key for a run of its own: then that one is to be cancelled.
+    while (existing := live_twin(draft)) is not None:
+        give_up_key(existing, by=draft.owner, clock=clock)
     return None
 
 
-def _live_twin(draft: Run) -> Run | None:
-    if draft.unique_key is None:
-        return None
-    twins = Run.objects.filter(owner=draft.owner, workflow=draft.workflow, unique_key=draft.unique_key)
-    return twins.exclude(state__in=sorted(RUN_TERMINAL)).first()
-
-
 def _create(
-    draft: Run, plan: plans.Plan, *, not_before: datetime | None, reused: Reused | None, now: datetime
+    draft: Run, plan: plans.Plan, *, not_before: datetime | None, origin: Origin | None, now: datetime
 ) -> Run:
+    reused = None
+    if origin is not None:
+        origin.in_commit(now)
+        reused = origin.reused
     begins = max(now, not_before) if not_before else now
     draft.plan, draft.plan_hash = plan.to_json(), plan.fingerprint()
     draft.created_at = now
@@ -146,25 +162,6 @@ def open_first(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) ->
     if moves.messages:
         record(run.id, moves.messages, now=now)
     moves.send(run, steps)
-
-
-def validate_input(workflow: Workflow, value: BaseModel | Mapping[str, Any]) -> BaseModel:
-    """The input as the workflow's model. Raises InvalidInput with a pointer and a sentence for each fault."""
-    if isinstance(value, workflow.input):
-        return value
-    return validated(workflow.input, value, what=f"the input does not fit {workflow.name}")
-
-
-def validated(model: type[Valid], value: Any, *, what: str) -> Valid:
-    """`value` as `model`. Raises InvalidInput, `what` first, with a pointer and a sentence for each fault."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        faults = [
-            ("/" + "/".join(str(part) for part in fault["loc"]), str(fault["type"]), str(fault["msg"]))
-            for fault in error.errors()
-        ]
-        raise InvalidInput(f"{what}: {faults[0][2]}", errors=faults) from error
 
 
 def _step(run: Run, planned: plans.PlannedStep) -> Step:

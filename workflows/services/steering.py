@@ -10,16 +10,17 @@ from outbox.append import Message
 from outbox.clock import CLOCK, Clock
 from workflows import events
 from workflows.engine.plan import Plan, and_after
-from workflows.errors import InvalidTransition, UniqueKeyConflict
+from workflows.errors import InvalidTransition
 from workflows.models import Run, Step
 from workflows.services.acting import Action, audit, perform, refuse
 from workflows.services.advance import advance
 from workflows.services.journal import record
-from workflows.services.keys import Request
+from workflows.services.keys import Request, refuse_taken_key
 from workflows.services.stopping import ask_to_stop
 from workflows.services.undoing import begin_compensation, point_of_no_return
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
 
+RUN_UNDONE = {RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAILED}
 UNDONE = {StepState.COMPENSATING, StepState.COMPENSATED, StepState.COMPENSATION_FAILED}
 # What a retry always does: what failed, and what was put back or cancelled because of it, some with attempts spent.
 UNFINISHED = {StepState.FAILED, StepState.CANCELLED, StepState.PENDING}
@@ -37,12 +38,13 @@ def cancel(
     """Stop a run: what has not begun never will; a step at work is asked to stop, and fenced off if it does not.
 
     undo: True undoes the completed steps then, False keeps them, None does what the workflow's `on_failure` says.
-    A run that is being cancelled, or was, stays as it is: the first word counts. Raises InvalidTransition when the run
-    has ended otherwise, is being undone, or must be undone but has passed its pivot.
+    A run that is being cancelled, or was, stays as it is: the first word counts, also once its undo has begun. Raises
+    InvalidTransition when the run has ended otherwise, is being undone for another reason, or must be undone but has
+    passed its pivot.
     """
-    known = Run.objects.filter(pk=run_id).values_list("state", flat=True).first()
-    if known in (RunState.CANCELLING, RunState.CANCELLED):
-        return Run.objects.get(pk=run_id)
+    known = Run.objects.filter(pk=run_id).first()
+    if known is not None and _was_cancelled(known):
+        return known
 
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
         return _cancel(run, steps, by=by, undo=undo, now=now)
@@ -50,10 +52,17 @@ def cancel(
     action = Action(verb="cancel", by=by, reason=reason, request=request)
     try:
         return perform(run_id, action, change, clock=clock)
-    except InvalidTransition as refused:
-        if refused.current_state in (RunState.CANCELLING, RunState.CANCELLED):  # a rival was first
-            return Run.objects.get(pk=run_id)
+    except InvalidTransition:
+        known = Run.objects.get(pk=run_id)
+        if _was_cancelled(known):  # a rival was first
+            return known
         raise
+
+
+def _was_cancelled(run: Run) -> bool:
+    if run.state in (RunState.CANCELLING, RunState.CANCELLED):
+        return True
+    return run.undoes_when_cancelled and run.state in RUN_UNDONE
 
 
 def _cancel(run: Run, steps: list[Step], *, by: User, undo: bool | None, now: datetime) -> list[Message]:
@@ -73,10 +82,13 @@ def _cancel(run: Run, steps: list[Step], *, by: User, undo: bool | None, now: da
 
 
 def give_up_key(run: Run, *, by: User, clock: Clock) -> None:
-    """Cancel the live run that has a unique key, so that another may have it. Inside the caller's transaction."""
+    """Cancel the live run that has a unique key, so that another may have it. Inside the caller's transaction.
+
+    Nothing happens to a run that has lost it to a rival, or ended, before it could be locked.
+    """
     locked = Run.objects.locked(run.id)
     steps = Step.objects.locked(run.id)
-    if locked.state in RUN_TERMINAL:
+    if locked.state in RUN_TERMINAL or locked.unique_key != run.unique_key:
         return
     now, before = clock.now(), locked.state
     locked.unique_key = None
@@ -108,7 +120,7 @@ def retry(
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
         plan = Plan.from_json(run.plan)
         named = _named(run, steps, plan, from_step)
-        _refuse_taken_key(run)
+        refuse_taken_key(run)
         again = [step for step in steps if step.position in named or step.state in UNFINISHED]
         messages = [_reset(step, plan, completed_too=step.position in named) for step in again]
         run.resume(deadline_at=plan.deadline_from(now), now=now)
@@ -147,27 +159,17 @@ def _reset(step: Step, plan: Plan, *, completed_too: bool) -> Message | None:
     return events.message(events.StepReset(), step=step.name) if had_begun else None
 
 
-def _refuse_taken_key(run: Run) -> None:
-    if run.unique_key is None:
-        return
-    twins = Run.objects.filter(owner=run.owner, workflow=run.workflow, unique_key=run.unique_key)
-    twin = twins.exclude(pk=run.pk).exclude(state__in=sorted(RUN_TERMINAL)).first()
-    if twin is not None:
-        raise UniqueKeyConflict(
-            f"run {twin.id} has the unique key {run.unique_key!r} and is {twin.state}; wait for its end",
-            existing=twin.id,
-        )
-
-
 def compensate(
     run_id: UUID, *, by: User, reason: str = "", request: Request | None = None, clock: Clock = CLOCK
 ) -> Run:
     """Undo the completed steps, newest first; after `compensation_failed`, go on with the undo that failed.
 
-    Raises InvalidTransition when the run is at work, has nothing to undo or has passed its pivot.
+    Raises InvalidTransition when the run is at work, has nothing to undo or has passed its pivot; UniqueKeyConflict
+    as `retry`: while it is undone, a run is alive.
     """
 
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
+        refuse_taken_key(run)
         return begin_compensation(run, steps, now=now)
 
     action = Action(verb="compensate", by=by, reason=reason, request=request)

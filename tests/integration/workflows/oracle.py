@@ -106,6 +106,12 @@ class Oracle:
         self.state, self.undo_when_quiet = "cancelling", undo
         self._move()
 
+    def was_cancelled(self) -> bool:
+        """A second cancel is answered like the first."""
+        return self.state in {"cancelling", "cancelled"} or (
+            self.undo_when_quiet and self.state.startswith("compensat")
+        )
+
     def can_retry(self) -> bool:
         return self.state in {"failed", "cancelled"} and not any(
             node.state.startswith("compensat") for node in self.nodes
@@ -115,7 +121,7 @@ class Oracle:
         for node in self.nodes:
             if node.state in {"failed", "cancelled", "pending"}:
                 node.state, node.made = "pending", 0
-        self.state, self.broken = "running", False
+        self.state, self.broken, self.undo_when_quiet = "running", False, False
         self._move()
 
     def can_compensate(self) -> bool:

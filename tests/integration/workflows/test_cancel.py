@@ -43,6 +43,37 @@ def test_the_first_word_counts_and_is_written_down_once(owner, engine, operator)
     assert AuditEntry.objects.filter(run=run, action="cancel").count() == 1
 
 
+@pytest.mark.parametrize("undo", [True, False, None])
+def test_a_second_cancel_is_fine_also_once_the_undo_has_begun_and_once_it_has_ended(
+    owner, engine, operator, undo
+):
+    run = begun(owner, engine)
+    again = {"by": operator, "undo": undo, "clock": engine.clock}
+    cancel(run.pk, by=operator, undo=True, clock=engine.clock)
+    assert cancel(run.pk, **again).state == RunState.COMPENSATING
+    assert engine.finish(run).state == RunState.COMPENSATED
+    assert cancel(run.pk, **again).state == RunState.COMPENSATED
+    assert AuditEntry.objects.filter(run=run, action="cancel").count() == 1
+    assert [what for what, _ in ledger if what == "release"] == ["release"]
+
+
+def test_a_second_cancel_is_fine_also_when_the_undo_failed(owner, engine, operator):
+    run = begun(owner, engine, undo_fails=99)
+    cancel(run.pk, by=operator, undo=True, clock=engine.clock)
+    assert engine.finish(run).state == RunState.COMPENSATION_FAILED
+    assert cancel(run.pk, by=operator, clock=engine.clock).state == RunState.COMPENSATION_FAILED
+
+
+def test_an_undo_of_a_later_round_is_not_for_the_cancel_of_an_earlier_one(owner, engine, operator):
+    run = start(ordering, input={}, owner=owner, clock=engine.clock)
+    assert cancel(run.pk, by=operator, undo=True, clock=engine.clock).state == RunState.CANCELLED
+    retry(run.pk, by=operator, clock=engine.clock)
+    assert engine.finish(run).state == RunState.COMPLETED
+    compensate(run.pk, by=operator, clock=engine.clock)
+    with pytest.raises(InvalidTransition, match="a run that is compensating cannot cancel"):
+        cancel(run.pk, by=operator, clock=engine.clock)
+
+
 def test_a_step_at_work_is_told_and_its_run_is_cancelled_when_it_stops(owner, engine, operator):
     run = begun(owner, engine)
     lease = engine.acquire(run.steps.get(name="list_parts"))
@@ -136,7 +167,9 @@ def test_a_cancelled_run_can_go_on_or_be_undone(owner, engine, operator):
     assert engine.finish(other).state == RunState.COMPENSATED
 
 
-def test_a_run_that_has_ended_or_is_being_undone_cannot_be_cancelled(owner, engine, operator):
+def test_a_run_that_has_ended_or_is_being_undone_for_another_reason_cannot_be_cancelled(
+    owner, engine, operator
+):
     run = engine.finish(begun(owner, engine))
     with pytest.raises(InvalidTransition, match="a run that is completed cannot cancel"):
         cancel(run.pk, by=operator, clock=engine.clock)

@@ -8,17 +8,16 @@ import pytest
 from tests import flows
 from tests.flows import Parcel, fanning, fanning_back, label, ledger, pack, weigh
 from workflows.definitions import Retry, Workflow, fan_out, parallel, registry, step
-from workflows.errors import Fatal
+from workflows.errors import Fatal, InvalidTransition
 from workflows.models import Run, Step
 from workflows.services import allowed_actions, cancel, retry, skip, start
 from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-
-@pytest.fixture
-def weighing_last() -> Iterator[Workflow]:
-    yield from declared("test-weighing-last", fan_out(weigh, over=pack))
+weighing_last = Workflow(
+    "test-weighing-last", version=1, input=Parcel, title="Parcel", steps=[pack, fan_out(weigh, over=pack)]
+)
 
 
 @pytest.fixture
@@ -105,6 +104,31 @@ def test_a_part_that_cannot_succeed_is_skipped_and_the_others_count(owner, engin
     run = engine.finish(run)
     assert run.state == RunState.COMPLETED
     assert run.steps.get(name="total").output == 10 + 7 + 30
+
+
+@pytest.mark.parametrize("workflow", [fanning, weighing_last], ids=lambda workflow: workflow.name)
+def test_a_part_that_backs_off_or_waits_for_a_worker_is_skipped_in_any_stage(owner, engine, workflow):
+    run = begin(owner, engine, workflow, fails=["weigh[1]"], error="retryable")
+    engine.work(part(run, 1))
+    assert (states(run)["weigh[1]"], states(run)["weigh[2]"]) == ("retrying", "ready")
+    engine.skip(run, "weigh[1]", 7)
+    engine.skip(run, "weigh[2]", 8)
+    run = engine.finish(run)
+    assert run.state == RunState.COMPLETED
+    assert states(run)["weigh"] == "completed"
+    assert [what for what, _ in ledger if what.startswith("weigh")] == ["weigh[1]", "weigh[0]"]
+
+
+def test_the_last_open_part_of_a_run_is_skipped_and_the_run_completes(owner, engine):
+    run = begin(owner, engine, weighing_last, parts=[1])
+    assert engine.skip(run, "weigh[0]", 10).state == RunState.COMPLETED
+
+
+def test_a_part_at_work_is_not_skipped_and_the_refusal_says_so(owner, engine):
+    run = begin(owner, engine, weighing_last, parts=[1])
+    engine.acquire(part(run, 0))
+    with pytest.raises(InvalidTransition, match=r"weigh\[0\] is running"):
+        engine.skip(run, "weigh[0]", 10)
 
 
 def test_a_fan_out_is_skipped_as_a_whole_and_its_done_parts_count(owner, engine, operator):
@@ -244,7 +268,7 @@ def test_a_retry_leaves_skipped_parts_skipped_unless_they_are_to_be_done_again(o
     assert (states(run)["weigh[0]"], run.steps.get(name="total").output) == ("completed", 60)
 
 
-def test_a_part_of_the_last_stage_is_skipped_while_its_run_works(owner, engine, operator, weighing_last):
+def test_a_part_of_the_last_stage_is_skipped_while_its_run_works(owner, engine, operator):
     run = begin(owner, engine, weighing_last, fails=["weigh[1]"], error="retryable")
     engine.work(part(run, 1))
     assert (states(run)["weigh[0]"], states(run)["weigh[1]"]) == ("ready", "retrying")

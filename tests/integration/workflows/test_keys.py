@@ -1,17 +1,21 @@
 """Idempotency keys and unique keys: the same request, the same run; one live run a key."""
 
+import importlib
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, connections
 
 from outbox.clock import CLOCK
-from tests.flows import ordering
+from tests.flows import branching, ordering
 from workflows import tasks
 from workflows.errors import InvalidInput, KeyReused, UniqueKeyConflict
 from workflows.models import AuditEntry, RequestKey, Run
-from workflows.services import cancel, expired_keys, request_of, retry, start
+from workflows.services import answering, cancel, expired_keys, request_of, retry, start, steering
+from workflows.services.keys import refuse_taken_key
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,6 +27,35 @@ def key(owner, body=None, *, key="k-1", scope="start"):
 
 def begin(owner, engine, **options) -> Run:
     return start(ordering, input={}, owner=owner, clock=engine.clock, **options)
+
+
+def failed(owner, engine, **options) -> Run:
+    broken = {"fails_at": "charge", "error": "fatal"}
+    return engine.finish(start(ordering, input=broken, owner=owner, clock=engine.clock, **options))
+
+
+def at_once(ask: Callable[[], Any], *, rivals: int) -> tuple[list[Any], list[Exception]]:
+    """What `ask` came to in each of several threads, and what it raised."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer: the race needs PostgreSQL")
+    gate, found, raised = threading.Barrier(rivals), [], []
+
+    def rival() -> None:
+        gate.wait(5)
+        try:
+            found.append(ask())
+        except Exception as error:
+            raised.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=rival) for _ in range(rivals)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(found) + len(raised) == rivals
+    return found, raised
 
 
 def test_the_same_request_again_gets_the_same_run(owner, engine):
@@ -63,30 +96,25 @@ def test_a_key_is_forgotten_after_a_day(owner, engine):
     assert begin(owner, engine, request=key(owner)).pk != first.pk
 
 
-def test_a_key_that_no_column_holds_is_refused(owner):
-    for bad in ("", "x" * 201, "a\x00b"):
+def test_a_key_that_no_column_holds_is_refused(owner, engine):
+    for bad in ("", "x" * 201, "a\x00b", "a\ud800"):
         with pytest.raises(InvalidInput):
             key(owner, key=bad)
+        with pytest.raises(InvalidInput):
+            begin(owner, engine, unique_key=bad)
+
+
+def test_a_request_that_cannot_be_stored_has_no_key(owner):
+    with pytest.raises(InvalidInput, match="an integer beyond 64 bits"):
+        key(owner, {"a": 10**30})
+    with pytest.raises(InvalidInput, match="not JSON"):
+        key(owner, {"a": object()})
+    assert key(owner, {"a": "\ud800"}) == key(owner, {"a": "\ufffd"}), "both are stored as the latter"
 
 
 def test_two_requests_at_once_start_one_run(owner, engine):
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer: the race needs PostgreSQL")
-    gate, found = threading.Barrier(2), []
-
-    def ask() -> None:
-        gate.wait(5)
-        try:
-            found.append(begin(owner, engine, request=key(owner)).pk)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert len(found) == 2
+    found, raised = at_once(lambda: begin(owner, engine, request=key(owner)).pk, rivals=2)
+    assert not raised
     assert len(set(found)) == 1
 
 
@@ -121,26 +149,10 @@ def test_a_run_whose_key_was_taken_meanwhile_cannot_be_retried(owner, engine, op
 
 
 def test_two_starts_at_once_under_one_unique_key_make_one_run(owner, engine):
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer: the race needs PostgreSQL")
-    gate, found, refused = threading.Barrier(2), [], []
-
-    def ask() -> None:
-        gate.wait(5)
-        try:
-            found.append(begin(owner, engine, unique_key="invoice-17").pk)
-        except UniqueKeyConflict as error:
-            refused.append(error.existing)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert found == refused
-    assert len(found) == 1
+    found, raised = at_once(lambda: begin(owner, engine, unique_key="invoice-17").pk, rivals=2)
+    (refused,) = raised
+    assert isinstance(refused, UniqueKeyConflict)
+    assert found == [refused.existing]
 
 
 def test_keys_that_no_longer_count_are_purged_in_batches(owner, engine, monkeypatch):
@@ -160,3 +172,73 @@ def test_the_task_of_each_minute_purges_them(owner, engine):
     RequestKey.objects.update(created_at=CLOCK.now() - timedelta(days=2))
     tasks.check_stranded()
     assert not RequestKey.objects.exists()
+
+
+@pytest.mark.parametrize("live", [0, 1])
+def test_of_many_starts_at_once_that_cancel_the_live_run_the_last_one_lives(owner, engine, live):
+    for _ in range(live):
+        begin(owner, engine, unique_key="invoice-17")
+    ask = {"unique_key": "invoice-17", "on_conflict": "cancel_existing"}
+    found, raised = at_once(lambda: begin(owner, engine, **ask).pk, rivals=8)
+    assert not raised
+    assert Run.objects.filter(state=RunState.CANCELLED).count() == 7 + live
+    assert Run.objects.get(unique_key="invoice-17").pk in found
+
+
+def test_who_finds_another_rival_at_each_try_is_told_of_the_last_one(owner, engine, monkeypatch):
+    first = begin(owner, engine, unique_key="invoice-17")
+    looks = []
+    # `start` is a function of that name in the package, too: it hides the module.
+    module = importlib.import_module("workflows.services.start")
+    monkeypatch.setattr(module, "refuse_taken_key", lambda draft, **_: looks.append(draft.pk))
+    with pytest.raises(UniqueKeyConflict) as refused:
+        begin(owner, engine, unique_key="invoice-17")
+    assert (refused.value.existing, len(looks)) == (first.pk, 5)
+
+
+REVIVE = {
+    "retry": lambda engine, run: engine.retry(run),
+    "compensate": lambda engine, run: engine.compensate(run),
+    "skip": lambda engine, run: engine.skip(run, "charge", "paid"),
+}
+
+
+@pytest.mark.parametrize("verb", REVIVE)
+def test_no_verb_revives_a_run_whose_key_was_taken_meanwhile(owner, engine, verb):
+    run = failed(owner, engine, unique_key="invoice-17")
+    taken = begin(owner, engine, unique_key="invoice-17")
+    with pytest.raises(UniqueKeyConflict, match="wait for its end") as refused:
+        REVIVE[verb](engine, run)
+    assert refused.value.existing == taken.pk
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert not AuditEntry.objects.exists(), "nothing was done, so nobody did it"
+
+
+@pytest.mark.parametrize("verb", REVIVE)
+def test_a_rival_that_takes_the_key_right_after_a_verb_has_looked_is_named(owner, engine, verb, monkeypatch):
+    run = failed(owner, engine, unique_key="invoice-17")
+    taken: list[Run] = []
+
+    def look_too_early(run: Run) -> None:
+        refuse_taken_key(run)
+        if not taken:
+            found, raised = at_once(lambda: begin(owner, engine, unique_key="invoice-17"), rivals=1)
+            assert not raised
+            taken.extend(found)
+
+    monkeypatch.setattr(steering, "refuse_taken_key", look_too_early)
+    monkeypatch.setattr(answering, "refuse_taken_key", look_too_early)
+    with pytest.raises(UniqueKeyConflict) as refused:
+        REVIVE[verb](engine, run)
+    assert refused.value.existing == taken[0].pk
+
+
+def test_a_failed_run_whose_key_is_taken_may_still_lose_a_step_as_long_as_it_stays_failed(owner, engine):
+    run = engine.start(branching, input={"fails": ["label", "insure"]}, owner=owner, unique_key="parcel-3")
+    engine.work(run.steps.get(name="pack"))
+    leases = [engine.acquire(run.steps.get(name=name)) for name in ("label", "insure")]
+    for lease in leases:
+        engine.settle(lease, engine.execute(lease))
+    engine.start(branching, owner=owner, unique_key="parcel-3")
+    assert engine.skip(run, "insure", "by hand").state == RunState.FAILED

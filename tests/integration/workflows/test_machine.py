@@ -225,7 +225,7 @@ class Engine(RuleBasedStateMachine):
             (retry, self.oracle.can_retry()),
             (compensate, self.oracle.can_compensate()),
         ):
-            if verb is cancel and self.oracle.state in {"cancelling", "cancelled"}:
+            if verb is cancel and self.oracle.was_cancelled():
                 cancel(self.run.pk, by=self.owner, undo=True, clock=self.clock)  # the first word counts
             elif not fits:
                 self._refused(lambda verb=verb: verb(self.run.pk, by=self.owner, clock=self.clock))

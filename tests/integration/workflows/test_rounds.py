@@ -1,13 +1,17 @@
 """Rounds: retry from a named step, the retry budget, rerun as a new run, and what the old effects are owed."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
+from django.db import OperationalError
 
 from tests.flows import asking, branching, budgeted, fanning, ledger, ordering, undoing
 from workflows.errors import InvalidInput, InvalidTransition
 from workflows.models import AuditEntry, Item, Run
-from workflows.services import compensate, rerun, retry, skip, start
+from workflows.services import compensate, request_of, rerun, rerunning, retry, skip, start
+from workflows.services.copying import Reused, gather
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,11 +130,86 @@ def test_what_the_parent_has_not_done_cannot_be_taken_over(owner, engine, operat
         rerun(run.pk, by=operator, from_step="charge", clock=engine.clock)
 
 
-def test_a_rerun_with_an_input_that_does_not_fit_starts_nothing(owner, engine, operator):
-    run = finished(owner, engine)
+def copies_in_storage() -> int:
+    """Files of large values, of all runs together."""
+    runs = default_storage.listdir("runs")[0]
+    return sum(len(default_storage.listdir(f"runs/{name}/outputs")[1]) for name in runs)
+
+
+@pytest.fixture
+def done_with_a_large_output(owner, engine, settings) -> Run:
+    settings.LONGHAUL = {**settings.LONGHAUL, "INLINE_OUTPUT_BYTES": 200}
+    return finished(owner, engine, name="a lamp" * 100)
+
+
+def test_a_rerun_with_an_input_that_does_not_fit_leaves_nothing_behind(
+    engine, operator, log, done_with_a_large_output
+):
+    run = done_with_a_large_output
+    told, copies = log(run), copies_in_storage()
     with pytest.raises(InvalidInput):
-        rerun(run.pk, by=operator, input={"undo_fails": "many"}, clock=engine.clock)
+        rerun(run.pk, by=operator, from_step="charge", input={"undo_fails": "many"}, clock=engine.clock)
     assert Run.objects.count() == 1
+    assert not AuditEntry.objects.exists()
+    assert (log(run), copies_in_storage()) == (told, copies)
+
+
+def test_a_rerun_that_is_refused_at_its_commit_leaves_nothing_behind(
+    engine, operator, log, done_with_a_large_output, monkeypatch
+):
+    run = done_with_a_large_output
+    told, copies = log(run), copies_in_storage()
+
+    def turned_meanwhile(parent: Run, names: list[str], **options: Any) -> Reused:
+        reused = gather(parent, names, **options)
+        assert copies_in_storage() > copies
+        engine.compensate(run)
+        return reused
+
+    monkeypatch.setattr(rerunning, "gather", turned_meanwhile)
+    with pytest.raises(InvalidTransition, match="a run that is compensating cannot rerun"):
+        rerun(run.pk, by=operator, from_step="charge", clock=engine.clock)
+    assert Run.objects.count() == 1
+    assert not AuditEntry.objects.filter(action="rerun").exists()
+    assert copies_in_storage() == copies
+    assert log(run)[: len(told)] == told
+
+
+def test_a_rerun_whose_equal_request_was_first_keeps_no_copies_of_its_own(
+    engine, operator, done_with_a_large_output, monkeypatch
+):
+    run = done_with_a_large_output
+    asked = request_of(operator, scope=f"rerun {run.pk}", key="k-1", body={})
+    ask = {"by": operator, "from_step": "charge", "request": asked, "clock": engine.clock}
+    rivals: list[Run] = []
+
+    def rival_is_first(parent: Run, names: list[str], **options: Any) -> Reused:
+        reused = gather(parent, names, **options)
+        monkeypatch.undo()
+        rivals.append(rerun(run.pk, **ask))
+        return reused
+
+    copies = copies_in_storage()
+    monkeypatch.setattr(rerunning, "gather", rival_is_first)
+    assert rerun(run.pk, **ask).pk == rivals[0].pk
+    assert copies_in_storage() == copies + 1, "those of the one child that there is"
+    assert AuditEntry.objects.filter(action="rerun").count() == 1
+
+
+def test_copies_stay_when_the_answer_of_the_commit_is_lost(
+    engine, operator, done_with_a_large_output, monkeypatch
+):
+    run = done_with_a_large_output
+
+    def lost(*args: Any, **options: Any) -> Run:
+        start(*args, **options)
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(rerunning, "start", lost)
+    with pytest.raises(OperationalError):
+        rerun(run.pk, by=operator, from_step="charge", clock=engine.clock)
+    child = Run.objects.get(parent=run)
+    assert engine.finish(child).state == RunState.COMPLETED
 
 
 def test_a_failed_step_is_skipped_with_an_output_of_its_type_and_the_run_goes_on(owner, engine, operator):

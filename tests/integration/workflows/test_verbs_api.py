@@ -1,7 +1,8 @@
 """The verbs over HTTP: who may, what is answered, and that a repeated request is one."""
 
 import json
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -9,6 +10,7 @@ from django.urls import reverse
 
 from tests.factories import make_run
 from tests.flows import asking, fanning
+from workflows import services
 from workflows.models import AuditEntry, Run
 from workflows.services import start
 from workflows.states import RunState, StepState
@@ -189,6 +191,19 @@ def test_a_run_is_erased_by_who_has_the_permission(client, owner, operator, fail
     client.force_login(operator)
     assert client.delete(reverse("run", args=[failed.pk])).status_code == 204
     assert client.get(reverse("run", args=[failed.pk])).status_code == 404
+
+
+def test_a_run_that_is_erased_under_a_verb_is_absent(client, operator, failed, monkeypatch):
+    retry = services.retry
+
+    def erased_first(run_id: UUID, **options: Any) -> Run:
+        failed.delete()
+        return retry(run_id, **options)
+
+    monkeypatch.setattr(services, "retry", erased_first)
+    client.force_login(operator)
+    answer = post(client, "run-retry", failed.pk)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
 def test_parts_and_attempts_can_be_read(client, owner, operator, engine):

@@ -75,6 +75,17 @@ def test_a_failed_part_of_a_fan_out_is_shown_and_can_be_skipped(owner, admin, en
     assert state_of(run) == RunState.RUNNING
 
 
+def test_a_part_that_backs_off_is_offered_to_be_skipped(owner, admin, engine):
+    stuck = {"parts": [1, 2], "fails": ["weigh[1]"], "error": "retryable"}
+    run = start(fanning, input=stuck, owner=owner, clock=engine.clock)
+    engine.drive(run)
+    page = admin.get(ask_of(run, "skip")).content.decode()
+    assert "weigh[1]" in page
+    assert "weigh[0]" not in page, "it is done"
+    act(admin, "skip", run, step="weigh[1]", output="7", reason="by hand")
+    assert run.steps.get(name="weigh").state == StepState.COMPLETED
+
+
 def test_running_again_leads_to_the_new_run_and_both_name_each_other(owner, admin):
     run = make_run(owner, state=RunState.FAILED, steps=FAILED)
     response = act(admin, "rerun", run, from_step="charge")
