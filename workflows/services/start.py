@@ -1,7 +1,7 @@
 """Start a run: run, steps, stream and `run.created` in one commit."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from django.contrib.auth.models import User
@@ -52,11 +52,12 @@ def start(
     "reject" raises UniqueKeyConflict, "return" gives the live one, "cancel_existing" cancels that and starts.
     not_before: when the first steps open. request: the caller's idempotency key; the same request again returns the
     same run. parent, reused: of a rerun. called_from: the trace that the run belongs to, `telemetry.incoming(headers)`;
-    None: one of its own. Raises InvalidInput when `input` does not fit the workflow's model or a key
-    is too long, KeyReused.
+    None: one of its own. Raises InvalidInput when `input` does not fit the workflow's model, `not_before` is too far
+    ahead or a key is too long, KeyReused.
     """
     value = validate_input(workflow, input)
     refuse_long("unique_key", unique_key)
+    refuse_far(not_before, now=clock.now())
     draft = Run(
         workflow=workflow.name,
         version=workflow.version,
@@ -114,7 +115,7 @@ def _live_twin(draft: Run) -> Run | None:
 def _create(
     draft: Run, plan: plans.Plan, *, not_before: datetime | None, reused: Reused | None, now: datetime
 ) -> Run:
-    begins = max(now, not_before) if not_before else now
+    begins = max(now, not_before).astimezone(UTC) if not_before else now
     draft.plan, draft.plan_hash = plan.to_json(), plan.fingerprint()
     draft.created_at = now
     if plan.deadline is not None:
@@ -165,6 +166,21 @@ def validated(model: type[Valid], value: Any, *, what: str) -> Valid:
             for fault in error.errors()
         ]
         raise InvalidInput(f"{what}: {faults[0][2]}", errors=faults) from error
+
+
+def refuse_far(not_before: datetime | None, *, now: datetime) -> None:
+    """Raises InvalidInput for a begin that no column holds, or that nobody can mean."""
+    if not_before is None:
+        return
+    limit = conf().start_ahead_max_seconds
+    if not_before.tzinfo is None:
+        detail, code = "not_before has no time zone: end it with Z or an offset", "timezone_aware"
+    # The difference, since the moment itself may be beyond the calendar as UTC.
+    elif (not_before - now).total_seconds() > limit:
+        detail, code = f"not_before is at most {limit / 86_400:g} days ahead", "too_far_ahead"
+    else:
+        return
+    raise InvalidInput(detail, errors=[("/not_before", code, detail)])
 
 
 def _step(run: Run, planned: plans.PlannedStep) -> Step:
