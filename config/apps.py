@@ -13,6 +13,11 @@ class LonghaulConfig(AppConfig):
 
         # Any process may send a step to its queue, and so must know the broker.
         celery.app.set_default()
-        for check in (checks.check_settings, checks.check_database, checks.check_web):
+        for check in (
+            checks.check_settings,
+            checks.check_database,
+            checks.check_web,
+            checks.check_telemetry,
+        ):
             register(check)
         register(checks.check_deployment, deploy=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
-from celery.beat import Scheduler
+from celery.beat import ScheduleEntry, Scheduler
 
 from config.beat_reader import Reader
 from config.beat_rows import RunRow, TaskRow
@@ -30,6 +30,7 @@ class Beat(Scheduler):
         super().__init__(app, lazy=lazy, **kwargs)
         self.reader = Reader()
         self._rows: dict[int, RunRow | TaskRow] = {}
+        self._unusable: set[int] = set()  # and told so
         self._generation = 0
         if not lazy:  # `lazy`: only to be looked at
             self.reader.start()
@@ -43,22 +44,37 @@ class Beat(Scheduler):
         """Send for each row that is due. Returns the seconds until one may be again."""
         self._take_over()
         wait = LOOK_SECONDS
-        for row in self._rows.values():
-            if row.is_due(now):
-                try:
-                    self.apply_async(row.entry(), producer=self.producer, advance=False)
-                except Exception as error:  # of whatever broker: the row stays due
-                    logger.warning(
-                        "schedule not sent", extra={"schedule": row.id, "error": type(error).__name__}
-                    )
-                    return LOOK_SECONDS  # no second time-out before the next sweeper's beat
-                row.sent(now)
-            wait = min(wait, row.rest_seconds(now))
+        for row in list(self._rows.values()):
+            try:
+                if row.is_due(now):
+                    if not self._is_sent(row.entry(), row.id):
+                        return LOOK_SECONDS  # no second time-out before the next sweeper's beat
+                    row.sent(now)
+                wait = min(wait, row.rest_seconds(now))
+            except Exception as error:  # whatever a row says: the sweeper and the others go on
+                self._put_aside(row.id, error)
+            else:
+                self._unusable.discard(row.id)
         return max(wait, 0.0)
 
     def close(self) -> None:
         self.reader.stop()
         super().close()
+
+    def _is_sent(self, entry: ScheduleEntry, row_id: int) -> bool:
+        try:
+            self.apply_async(entry, producer=self.producer, advance=False)
+        except Exception as error:  # of whatever broker: the row stays due
+            logger.warning("schedule not sent", extra={"schedule": row_id, "error": type(error).__name__})
+            return False
+        return True
+
+    def _put_aside(self, row_id: int, error: Exception) -> None:
+        """Until rows are read again: one that fails after it was sent would be sent with every look. Told once."""
+        del self._rows[row_id]
+        if row_id not in self._unusable:
+            logger.error("schedule not usable", extra={"schedule": row_id, "error": type(error).__name__})
+        self._unusable.add(row_id)
 
     def _take_over(self) -> None:
         """What was read since the last look. A row that stays keeps what it knows of its messages."""

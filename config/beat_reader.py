@@ -10,7 +10,6 @@ from django_celery_beat.models import PeriodicTask
 from config.beat_rows import TaskEntry
 from config.conf import conf
 from outbox.connections import give_back
-from workflows.errors import InvalidInput
 from workflows.services.scheduling import TASK, TIMINGS, Schedule, schedule_of
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,10 @@ class Reader:
 
     def _work(self) -> None:
         while True:
-            self.read()
+            try:
+                self.read()
+            except Exception as error:  # nobody starts this thread again
+                logger.error("schedules not read", extra={"error": type(error).__name__})
             if self._stopping.wait(conf().schedule_read_seconds):
                 self._last_write()
                 return
@@ -95,7 +97,7 @@ class Reader:
         """None for a row that cannot be used, which is told once."""
         try:
             one = schedule_of(task) if task.task == TASK else TaskEntry(task, app=current_app)
-        except (InvalidInput, ValueError, AttributeError) as error:
+        except Exception as error:  # whatever a row says: the others go on
             if task.pk not in self._unusable:
                 logger.error(
                     "schedule not usable", extra={"schedule": task.pk, "error": type(error).__name__}

@@ -6,6 +6,7 @@ E006 DEBUG behind HTTPS       E007 no secret key (deploy)    E008 sockets open t
 E009 no slot for the sweeper  W010 Redis without a password (deploy)
 E011 an item that fits no event   E012 a step's idle time-out below the interval of activity
 E013 failpoints (deploy)      W014 shrunk times (deploy)     W015 no HTTPS (deploy)
+E016 an OTEL_… variable that the exporter of spans does not take
 """
 
 import difflib
@@ -19,8 +20,10 @@ from django.core.checks import CheckMessage, Error, Warning
 
 from config import inventory
 from config.conf import STARTING, conf
+from config.redaction import clean_text
 from outbox.conf import OutboxSettings
 from outbox.conf import conf as outbox_conf
+from workflows import telemetry
 from workflows.conf import conf as workflow_conf
 from workflows.definitions import find, registry
 
@@ -161,6 +164,17 @@ def check_web(**_: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def check_telemetry(**_: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"{clean_text(fault)}.",
+            hint="Correct it: until then no spans are exported. docs/telemetry.md says what is read.",
+            id="longhaul.E016",
+        )
+        for fault in telemetry.faults()
+    ]
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:

@@ -21,14 +21,15 @@ from documents.body_limit import refuse_large_body
 from documents.errors import UploadRefused
 from documents.flows import document_analysis, write_report
 from documents.report import ReportFiles
+from documents.starting import start_analysis
 from documents.storage import FileDamaged, load_file
 from documents.uploads import clean_title, discard, receive
 from workflows import selectors, telemetry
 from workflows.api.authentication import authenticate, challenge
 from workflows.api.problems import plain_problem, problem
 from workflows.api.requests import read_key
+from workflows.errors import InvalidInput
 from workflows.models import Run
-from workflows.services import start
 from workflows.states import StepState
 
 Format = Literal["html", "pdf"]
@@ -54,21 +55,19 @@ class StartAnalysis(APIView):
         if len(uploads) != 1:
             raise ValidationError("send the document as one multipart field named file")
         document = receive(uploads[0])
+        title = clean_title(request.POST.get("title", ""))
         try:
-            title = clean_title(request.POST.get("title", ""))
-            run = start(
-                document_analysis,
-                input=document,
-                owner=cast(User, request.user),
-                title=title or None,
-                request=read_key(request, scope="analysis", body={"sha256": document.sha256, "title": title}),
-                called_from=telemetry.incoming(request.headers),
-            )
-            if run.input != document.model_dump(mode="json"):
-                discard(document)  # the same request came before, and its run has its own copy
-        except Exception:
+            key = read_key(request, scope="analysis", body={"sha256": document.sha256, "title": title})
+        except InvalidInput:
             discard(document)
             raise
+        run = start_analysis(
+            document,
+            owner=cast(User, request.user),
+            title=title or None,
+            request=key,
+            called_from=telemetry.incoming(request.headers),
+        )
         with selectors.consistent_read():
             body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=request.user)
         location = request.build_absolute_uri(reverse("run", args=[run.pk]))

@@ -14,15 +14,14 @@ from rest_framework.exceptions import ValidationError
 from documents.body_limit import refuse_large_body
 from documents.conf import conf
 from documents.errors import UploadRefused
-from documents.flows import document_analysis
-from documents.uploads import discard, receive
+from documents.starting import start_analysis
+from documents.uploads import receive
 from workflows import selectors
 from workflows.api.pagination import page_of_runs
 from workflows.conf import conf as workflow_conf
 from workflows.models import Run
 from workflows.pages.words import run_words
 from workflows.problem_kinds import KINDS
-from workflows.services import start
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,12 +44,7 @@ def analyse_upload(request: HttpRequest) -> Run:
     upload = request.FILES.get("file")
     if upload is None:
         raise UploadRefused("no-file", "No file came with the form. Choose a document first.")
-    document = receive(upload)
-    try:
-        return start(document_analysis, input=document, owner=cast(User, request.user))
-    except Exception:
-        discard(document)
-        raise
+    return start_analysis(receive(upload), owner=cast(User, request.user))
 
 
 def _page(request: HttpRequest, *, refusal: UploadRefused | None = None, status: int = 200) -> HttpResponse:

@@ -1,7 +1,7 @@
 """The border: a document that a person sent is examined, then refused with a way out, or stored.
 
     document = receive(request.FILES["file"])        # or UploadRefused
-    start(document_analysis, input=document, …)      # discard(document) if that fails
+    start_analysis(document, owner=user)             # discards it when it starts no run
 
 Light checks only. What takes time (reading the pages) is the worker's, where it costs an attempt at most.
 """

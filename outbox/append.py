@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -76,8 +75,9 @@ def append(key: UUID, messages: Sequence[Message], *, now: datetime, closes: boo
         for offset, message in enumerate(messages)
     )
     failpoint("outbox.append.written")
-    # Robust: a wake-up that fails must not turn a committed request into an error.
-    transaction.on_commit(partial(nudge.wake_relay, shard), robust=True)
+    # Robust: a wake-up that fails must not turn a committed request into an error. No partial: Django names in its log
+    # the function that failed, and would fail there itself.
+    transaction.on_commit(lambda: nudge.wake_relay(shard), robust=True)
     return head
 
 

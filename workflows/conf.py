@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from outbox.conf import Scaled, read_settings
 
+# No time that people mean is further ahead; dates do not reach beyond the year 9999.
+CENTURY_SECONDS = 3_155_760_000
+
 
 class WorkflowSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -72,6 +75,9 @@ class WorkflowSettings(BaseModel):
     fan_out_max_parts: int = Field(10_000, ge=1, le=100_000, description="parts of a fan-out, at most")
     request_key_seconds: float = Field(
         86_400.0, gt=0, description="how long an idempotency key of a caller is remembered"
+    )
+    start_ahead_max_seconds: float = Field(
+        315_576_000.0, gt=0, le=CENTURY_SECONDS, description="how far ahead a run may be told to begin"
     )
     schedule_grace_seconds: float = Field(
         60.0, gt=0, description="after which a moment of a schedule counts as missed"

@@ -13,6 +13,7 @@
     │   ├── InvalidTransition     caller: the verb does not fit the state
     │   ├── UniqueKeyConflict     caller: a live run has this unique key
     │   ├── KeyReused             caller: this idempotency key came before, with another request
+    │   ├── Unavailable           operator: a server that is needed is away; ask again in a while
     │   ├── LeaseLost             rival: another attempt owns the step now; stop and write nothing
     │   └── RunCancelled          operator: the run is being cancelled; stop working
     └── AttemptFailed             the Celery task of an attempt that was settled as failed (ends its chain)
@@ -113,6 +114,10 @@ class UniqueKeyConflict(EngineError):
 
 class KeyReused(EngineError):
     """The caller sent this idempotency key before, with a different request."""
+
+
+class Unavailable(EngineError):
+    """A server that the act needs is away. What was done stays done: asked again, it goes on from there."""
 
 
 class RunCancelled(EngineError):

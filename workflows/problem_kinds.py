@@ -127,7 +127,8 @@ KINDS: dict[str, Kind] = {
     "overloaded": Kind(
         status=503,
         title="The service is overloaded",
-        meaning="The server, or the database behind it, has no room for the request just now. No run is lost by it.",
+        meaning="The server, or the database behind it, has no room for the request just now, "
+        "or one that it needs is away. No run is lost by it.",
         remedy="Try again after the seconds in “Retry-After”. A run that had started goes on meanwhile.",
     ),
 }

@@ -15,6 +15,7 @@ from workflows.errors import (
     InvalidTransition,
     KeyReused,
     StoredValueLost,
+    Unavailable,
     UniqueKeyConflict,
     UnknownWorkflow,
 )
@@ -22,6 +23,7 @@ from workflows.models import Run
 from workflows.problem_kinds import KINDS
 
 CONTENT_TYPE = "application/problem+json"
+AWAY_SECONDS = 10  # after which to ask again for what a server that is away is needed
 
 _SLUG_OF_STATUS = {kind.status: slug for slug, kind in reversed(KINDS.items())}
 
@@ -112,6 +114,10 @@ def _engine_problem(error: Exception) -> Response | None:
             return problem("result-lost", error.detail)
         case UnknownWorkflow():
             return problem("unknown-workflow", f"{error}.")
+        case Unavailable():
+            answer = problem("overloaded", f"{error}.")
+            answer["Retry-After"] = str(AWAY_SECONDS)
+            return answer
     return None
 
 

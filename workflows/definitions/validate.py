@@ -11,6 +11,9 @@ from workflows.errors import DefinitionError
 if TYPE_CHECKING:
     from workflows.definitions.workflow import Workflow
 
+# A century: with the longest wait for its begin a run stays far from the calendar's end.
+DEADLINE_MAX_SECONDS = 3_155_760_000
+
 
 def refuse_nonsense(workflow: "Workflow") -> None:
     """Raises DefinitionError for the first fault."""
@@ -55,8 +58,10 @@ def _refuse_unknown_title(workflow: "Workflow") -> None:
 
 
 def _refuse_bad_limits(workflow: "Workflow") -> None:
-    if workflow.deadline is not None and workflow.deadline <= 0:
-        raise DefinitionError(f"workflow {workflow.name}: deadline is seconds above 0")
+    if workflow.deadline is not None and not 0 < workflow.deadline <= DEADLINE_MAX_SECONDS:
+        raise DefinitionError(
+            f"workflow {workflow.name}: deadline is seconds above 0, {DEADLINE_MAX_SECONDS} at most"
+        )
     if workflow.retry_budget is not None and workflow.retry_budget < 0:
         raise DefinitionError(f"workflow {workflow.name}: retry_budget is a number of retries, 0 or more")
     if workflow.on_failure not in ("stop", "compensate"):

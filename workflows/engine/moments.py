@@ -4,16 +4,34 @@ That is what makes a moment a key. Celery counts an interval from when it last l
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from typing import Protocol
+from functools import lru_cache, wraps
+from typing import ParamSpec, Protocol
 from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 # The 29th of February on a given weekday comes back within 40 years.
 SEARCH_DAYS = 41 * 366
+
+Asked = ParamSpec("Asked")
+
+
+def within_the_calendar(
+    find: Callable[Asked, datetime | None],
+) -> Callable[Asked, datetime | None]:
+    """None too when a search leaves the years that dates have: nothing is due there."""
+
+    @wraps(find)
+    def found(*args: Asked.args, **kwargs: Asked.kwargs) -> datetime | None:
+        try:
+            return find(*args, **kwargs)
+        except OverflowError:
+            return None
+
+    return found
 
 
 class Moments(Protocol):
@@ -44,10 +62,12 @@ class Every:
     interval: timedelta
     anchor: datetime = EPOCH
 
+    @within_the_calendar
     def latest(self, *, after: datetime, until: datetime) -> datetime | None:
         moment = self._at_or_before(until)
         return moment if moment > after else None
 
+    @within_the_calendar
     def following(self, after: datetime) -> datetime | None:
         return self._at_or_before(after) + self.interval
 
@@ -70,6 +90,7 @@ class Cron:
     days_of_week: frozenset[int]
     zone: ZoneInfo
 
+    @within_the_calendar
     def latest(self, *, after: datetime, until: datetime) -> datetime | None:
         # A day more on both sides: a local day may begin a day before or after the one of UTC.
         day, first = (until + DAY).date(), (after - DAY).date()
@@ -81,6 +102,7 @@ class Cron:
             day -= DAY
         return None
 
+    @within_the_calendar
     def following(self, after: datetime) -> datetime | None:
         day = (after - DAY).date()
         for _ in range(SEARCH_DAYS):

@@ -5,13 +5,15 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from pydantic import ValidationError
+from redis import RedisError
 
 from outbox import forgetting
 from outbox.clock import CLOCK, Clock
 from workflows import storage
 from workflows.definitions import registry
 from workflows.engine.storable import storable
-from workflows.errors import UnknownWorkflow
+from workflows.errors import Unavailable, UnknownWorkflow
 from workflows.models import AuditEntry, Run, Step
 from workflows.services.acting import allow, refuse_long_reason
 
@@ -24,7 +26,7 @@ def erase(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> 
 
     In two parts, since files and Redis know no transaction: the run is closed to every other verb first, then all is
     removed, the rows last. Cut short anywhere, it can be called again. Raises InvalidTransition while the run is at
-    work, Run.DoesNotExist, and whatever the workflow's own `erase` raises.
+    work, Run.DoesNotExist, Unavailable while Redis is away, and whatever the workflow's own `erase` raises.
     """
     refuse_long_reason(reason)
     with transaction.atomic(durable=True):
@@ -48,7 +50,13 @@ def erase(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> 
         run.delete()
         forgetting.forget_stream(run_id)
     # Once more: a relay that had read entries before they went may have published them since.
-    forgetting.forget_published(run_id)
+    try:
+        forgetting.forget_published(run_id)
+    except (
+        RedisError
+    ) as error:  # nobody can ask again: what was published just then goes with its stream's age
+        extra = {"run": str(run_id), "error": type(error).__name__}
+        logger.warning("copies of events may stay in Redis for a while", extra=extra)
     logger.info("run erased", extra={"run": str(run_id)})
 
 
@@ -56,10 +64,16 @@ def _erase_outside(run: Run) -> None:
     """What lies in storages and in Redis, each removable twice."""
     try:
         workflow = registry.find(run.workflow, version=run.version)
-    except UnknownWorkflow:  # its code is gone: what only it knew of cannot be removed
-        logger.warning("workflow unknown: its own files may stay", extra={"run": str(run.id)})
+        value = workflow.input.model_validate(run.input)
+    except (UnknownWorkflow, ValidationError) as error:  # what only its code knew of cannot be removed
+        extra = {"run": str(run.id), "error": type(error).__name__}
+        logger.warning("workflow unknown, or its input: its own files may stay", extra=extra)
     else:
         if workflow.erase is not None:
-            workflow.erase(run.id, workflow.input.model_validate(run.input))
+            workflow.erase(run.id, value)
     storage.remove_all(run.id)
-    forgetting.forget_published(run.id)
+    try:
+        forgetting.forget_published(run.id)
+    except RedisError as error:
+        detail = "Redis is away: the run is closed to every other verb; erase it again in a while"
+        raise Unavailable(detail) from error

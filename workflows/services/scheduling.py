@@ -202,7 +202,10 @@ def moments_of(task: PeriodicTask) -> Moments:
     if task.clocked is not None:
         return Once(task.clocked.clocked_time)
     if task.interval is not None:
-        interval = timedelta(**{task.interval.period: task.interval.every})
+        try:
+            interval = timedelta(**{task.interval.period: task.interval.every})
+        except OverflowError as error:
+            raise InvalidInput("the interval is too long") from error
         if interval < SHORTEST_INTERVAL:
             raise InvalidInput("runs can be started every second at most")
         return Every(interval, task.start_time or EPOCH)

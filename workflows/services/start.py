@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from django.contrib.auth.models import User
@@ -33,7 +33,6 @@ from workflows.services.keys import (
 from workflows.services.steering import give_up_key
 
 TITLE_MAX_CHARS = 200
-FARTHEST_START = timedelta(days=3_650)
 
 OnConflict = Literal["reject", "return", "cancel_existing"]
 
@@ -66,14 +65,14 @@ def start(
 
     unique_key: at most one live run of this owner and workflow has it; `on_conflict` says what happens to a second:
     "reject" raises UniqueKeyConflict, "return" gives the live one, "cancel_existing" cancels that and starts.
-    not_before: when the first steps open, within ten years. request: the caller's idempotency key; the same request
+    not_before: when the first steps open, not too far ahead. request: the caller's idempotency key; the same request
     again returns the same run. origin: of a rerun. called_from: the trace that the run belongs to,
     `telemetry.incoming(headers)`; None: one of its own. Raises InvalidInput when `input` does not fit the workflow's
-    model, or something cannot be stored; KeyReused.
+    model, `not_before` is too far ahead, or something cannot be stored; KeyReused.
     """
     value = validate_input(workflow, input)
     refuse_long("unique_key", unique_key)
-    _refuse_far(not_before, now=clock.now())
+    refuse_far(not_before, now=clock.now())
     draft = Run(
         workflow=workflow.name,
         version=workflow.version,
@@ -101,13 +100,6 @@ def start(
     return among_rivals(write, contender=lambda: draft)
 
 
-def _refuse_far(not_before: datetime | None, *, now: datetime) -> None:
-    """Near the end of the calendar no deadline can be set, nor the time be told in another zone."""
-    if not_before is not None and not_before > now + FARTHEST_START:
-        detail = f"not_before is at most {FARTHEST_START.days} days from now"
-        raise InvalidInput(detail, errors=[("/not_before", "too_far", detail)])
-
-
 def _make_room(draft: Run, *, on_conflict: OnConflict, clock: Clock) -> Run | None:
     """What happens to a live run with the same unique key; returns it when it takes the new one's place."""
     if on_conflict == "return":
@@ -130,7 +122,7 @@ def _create(
     if origin is not None:
         origin.in_commit(now)
         reused = origin.reused
-    begins = max(now, not_before) if not_before else now
+    begins = max(now, not_before).astimezone(UTC) if not_before else now
     draft.plan, draft.plan_hash = plan.to_json(), plan.fingerprint()
     draft.created_at = now
     if plan.deadline is not None:
@@ -162,6 +154,21 @@ def open_first(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) ->
     if moves.messages:
         record(run.id, moves.messages, now=now)
     moves.send(run, steps)
+
+
+def refuse_far(not_before: datetime | None, *, now: datetime) -> None:
+    """Raises InvalidInput for a begin that no column holds, or that nobody can mean."""
+    if not_before is None:
+        return
+    limit = conf().start_ahead_max_seconds
+    if not_before.tzinfo is None:
+        detail, code = "not_before has no time zone: end it with Z or an offset", "timezone_aware"
+    # The difference, since the moment itself may be beyond the calendar as UTC.
+    elif (not_before - now).total_seconds() > limit:
+        detail, code = f"not_before is at most {limit / 86_400:g} days ahead", "too_far_ahead"
+    else:
+        return
+    raise InvalidInput(detail, errors=[("/not_before", code, detail)])
 
 
 def _step(run: Run, planned: plans.PlannedStep) -> Step:

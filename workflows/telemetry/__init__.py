@@ -1,6 +1,6 @@
 """Runs seen from outside: one log line a transition, one span where an OTLP endpoint is configured."""
 
-from workflows.telemetry.process import ENDPOINT, begin, flush, prepare, working
+from workflows.telemetry.process import ENDPOINT, begin, faults, flush, prepare, working
 from workflows.telemetry.trace import Trace, incoming, of_run
 from workflows.telemetry.transitions import Transition, announce
 
@@ -10,6 +10,7 @@ __all__ = [
     "Transition",
     "announce",
     "begin",
+    "faults",
     "flush",
     "incoming",
     "of_run",

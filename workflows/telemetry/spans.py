@@ -96,6 +96,9 @@ class Spans:
     def flush(self) -> None:
         self._provider.force_flush()
 
+    def close(self) -> None:
+        self._provider.shutdown()
+
     def is_sampled(self, trace_id: str) -> bool:
         verdict = self._provider.sampler.should_sample(Context(), int(trace_id, 16), "run.pending")
         return verdict.decision == Decision.RECORD_AND_SAMPLE

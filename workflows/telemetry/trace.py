@@ -16,6 +16,12 @@ from uuid import UUID
 # A later version may append fields; version ff is invalid.
 TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 TRACESTATE_MAX_CHARS = 512
+TRACESTATE_MAX_MEMBERS = 32
+# One of `tracestate`, by W3C Trace Context: a vendor's key, or tenant@vendor, and what it says.
+MEMBER = re.compile(
+    r"([a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
 SAMPLED = 0x01
 KNOWN_FLAGS = 0x03
 
@@ -83,14 +89,21 @@ def _parse(traceparent: str, tracestate: str, *, caller: str = "") -> Trace | No
     if not trace_id.strip("0") or not span_id.strip("0"):
         return None
     state = tracestate.strip()
-    fits = len(state) <= TRACESTATE_MAX_CHARS and state.isascii() and state.isprintable()
     return Trace(
         trace_id=trace_id,
         span_id=span_id,
         flags=f"{int(match[4], 16) & KNOWN_FLAGS:02x}",
-        state=state if fits else "",
+        state=state if _is_standard(state) else "",
         caller=caller,
     )
+
+
+def _is_standard(state: str) -> bool:
+    """Whether it may be stored and passed on; whatever else a caller put there may be anything."""
+    members = [member for member in (part.strip(" \t") for part in state.split(",")) if member]
+    matches = [MEMBER.fullmatch(member) for member in members]
+    keys = {match[1] for match in matches if match is not None}
+    return len(state) <= TRACESTATE_MAX_CHARS and len(keys) == len(members) <= TRACESTATE_MAX_MEMBERS
 
 
 def _digest(text: str, *, digits: int) -> str:

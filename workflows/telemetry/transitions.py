@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -85,12 +84,16 @@ class Transition:
 
 def announce(change: Transition) -> None:
     """Tell of `change` after the commit; one that is rolled back is told by nobody."""
-    # Robust: neither a log nor a collector may turn a committed request into an error.
-    transaction.on_commit(partial(_tell, change), robust=True)
+    # Robust: neither a log nor a collector may turn a committed request into an error. No partial: Django names in its
+    # log the function that failed, and would fail there itself.
+    transaction.on_commit(lambda: _tell(change), robust=True)
 
 
 def _tell(change: Transition) -> None:
     logger.info(change.name, extra=change.fields())
-    spans = process.spans()
-    if spans is not None:
-        spans.write(change)
+    try:
+        spans = process.spans()
+        if spans is not None:
+            spans.write(change)
+    except Exception as error:  # of whatever SDK: a line has told it
+        logger.warning("span not written", extra={"run": str(change.run_id), "error": type(error).__name__})

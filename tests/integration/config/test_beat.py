@@ -194,6 +194,59 @@ def test_a_row_that_cannot_be_used_is_told_once_and_spares_the_others(beat, hour
     assert broken.enabled
 
 
+@pytest.mark.parametrize("days", [900_000_001, 2_000_000_000], ids=["beyond the calendar", "no time at all"])
+@pytest.mark.parametrize("task", ["press.count", TASK])
+def test_a_row_whose_moments_no_calendar_has_stops_neither_the_sweeper_nor_other_rows(
+    beat, hourly, sent, caplog, task, days
+):
+    interval = IntervalSchedule.objects.create(every=days, period="days")
+    PeriodicTask.objects.create(name="endless", task=task, interval=interval, last_run_at=last_hour())
+    PeriodicTask.objects.create(name="next", task="press.fold", interval=every_hour())
+    PeriodicTask.objects.filter(name="next").update(last_run_at=last_hour() - timedelta(hours=1))
+    beat.schedule["sweep"].last_run_at -= timedelta(minutes=1)
+    for _ in range(3):
+        beat.reader.read()
+        beat.tick()
+
+    assert sorted(name for name, _ in sent()) == ["press.fold", "workflows.start_run", "workflows.sweep"]
+    assert caplog.text.count("schedule not usable") <= 1
+
+
+def test_a_row_that_fails_once_it_was_sent_is_not_sent_again_with_every_look(beat, sent, monkeypatch, caplog):
+    PeriodicTask.objects.create(name="ours", task="press.count", interval=every_hour())
+    PeriodicTask.objects.update(last_run_at=last_hour() - timedelta(hours=1))
+
+    def fail(*_: Any) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr("config.beat_rows.TaskRow.sent", fail)
+    beat.reader.read()
+    for second in range(5):
+        beat.send_rows(datetime.now(UTC) + timedelta(seconds=second))
+
+    assert len(sent()) == 1
+    assert caplog.text.count("schedule not usable") == 1
+
+
+def test_the_reading_goes_on_whatever_one_reading_meets(settings, caplog):
+    settings.LONGHAUL = {**settings.LONGHAUL, "SCHEDULE_READ_SECONDS": "0.01"}
+    went_on = threading.Event()
+
+    class Stumbling(Reader):
+        def read(self) -> None:
+            if not caplog.records:
+                raise OverflowError("date value out of range")
+            went_on.set()
+
+    reader = Stumbling()
+    reader.start()
+    try:
+        assert went_on.wait(10)
+    finally:
+        reader.stop()
+    assert "schedules not read" in caplog.text
+
+
 def every_hour() -> IntervalSchedule:
     return IntervalSchedule.objects.create(every=1, period="hours")
 

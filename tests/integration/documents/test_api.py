@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 from django.urls import reverse
 
@@ -16,6 +18,7 @@ from tests.factories import make_run
 from tests.integration.documents import builders
 from workflows.models import Run
 from workflows.problem_kinds import KINDS
+from workflows.services import start
 from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,9 +142,69 @@ def test_a_run_that_cannot_start_leaves_no_file_behind(api, stored, monkeypatch)
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("no database today")
 
-    monkeypatch.setattr("documents.api.start", refuse)
+    monkeypatch.setattr("documents.starting.start", refuse)
     with pytest.raises(RuntimeError):
         api.post(URL, {"file": upload(builders.pdf())})
+    assert stored() == []
+
+
+class Commit:
+    """The commit of the first start fails. done: it was done all the same. lost: and the connection is gone."""
+
+    def __init__(self, monkeypatch, *, done: bool, lost: bool) -> None:
+        self.real, self.done, self.lost = BaseDatabaseWrapper._commit, done, lost
+        self.fails = self.has_failed = False
+        monkeypatch.setattr(BaseDatabaseWrapper, "_commit", lambda wrapper: self.commit(wrapper))
+        monkeypatch.setattr("documents.starting.start", self.start)
+
+    def start(self, *args: Any, **kwargs: Any) -> Run:
+        self.fails = not self.has_failed
+        return start(*args, **kwargs)
+
+    def commit(self, wrapper: BaseDatabaseWrapper) -> None:
+        if self.done or not self.fails:
+            self.real(wrapper)
+        if self.fails:
+            self.fails, self.has_failed = False, True
+            if self.lost:
+                wrapper.connection.close()
+            raise OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_commit_whose_answer_is_lost_keeps_its_document_and_is_answered_with_its_run(
+    api, stored, monkeypatch, lost
+):
+    Commit(monkeypatch, done=True, lost=lost)
+    answer = api.post(URL, {"file": upload(builders.pdf())}, headers={"Idempotency-Key": "k-1"})
+    run = Run.objects.get()
+    assert (answer.status_code, answer.json()["id"]) == (202, str(run.id))
+    assert stored() == [run.input["storage_name"]]
+    again = api.post(URL, {"file": upload(builders.pdf())}, headers={"Idempotency-Key": "k-1"})
+    assert again.json()["id"] == str(run.id)
+    assert stored() == [run.input["storage_name"]]
+
+
+def test_a_commit_that_was_rolled_back_leaves_no_file_behind(api, stored, monkeypatch):
+    Commit(monkeypatch, done=False, lost=False)
+    with pytest.raises(OperationalError):
+        api.post(URL, {"file": upload(builders.pdf())})
+    assert not Run.objects.exists()
+    assert stored() == []
+
+
+def test_a_commit_that_may_still_come_keeps_its_document(api, stored, monkeypatch, caplog):
+    """A server whose client is gone goes on with the commit: that there is no run yet proves nothing."""
+    Commit(monkeypatch, done=False, lost=True)
+    with pytest.raises(OperationalError):
+        api.post(URL, {"file": upload(builders.pdf())})
+    assert len(stored()) == 1
+    assert stored()[0] in [getattr(record, "file", None) for record in caplog.records]
+
+
+def test_a_refused_key_leaves_no_file_behind(api, stored):
+    answer = api.post(URL, {"file": upload(builders.pdf())}, headers={"Idempotency-Key": "x" * 300})
+    assert answer.status_code == 400
     assert stored() == []
 
 

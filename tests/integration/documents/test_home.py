@@ -83,7 +83,7 @@ def test_an_upload_whose_run_cannot_be_started_is_not_kept(
         assert [path.read_bytes() for path in tmp_path.rglob("*.txt")] == [LETTER]
         raise RuntimeError("no database")
 
-    monkeypatch.setattr("documents.pages.start", fail)
+    monkeypatch.setattr("documents.starting.start", fail)
     with pytest.raises(RuntimeError):
         home(LETTER)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -71,6 +71,20 @@ def test_a_commit_succeeds_while_redis_is_away(settings):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_wake_up_that_breaks_neither_undoes_the_commit_nor_keeps_what_follows_it(monkeypatch):
+    def fail(shard: int) -> None:
+        raise RuntimeError("of no kind that anybody expects")
+
+    monkeypatch.setattr(nudge, "wake_relay", fail)
+    stream, followed = make_stream(), []
+    with transaction.atomic():
+        append(stream.key, messages(1), now=NOW)
+        transaction.on_commit(lambda: followed.append(True))
+    assert Entry.objects.count() == 1
+    assert followed
+
+
+@pytest.mark.django_db(transaction=True)
 def test_eight_writers_with_rollbacks_leave_no_hole_and_a_reader_sees_every_number_in_order():
     """Experiment A1: a reader that follows `seq > last` of one stream loses nothing, whatever rolls back."""
     stream, seed = make_stream(), 20261122

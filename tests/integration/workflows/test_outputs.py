@@ -1,16 +1,18 @@
 """Large outputs live in the storage; a run that is erased leaves nothing behind but who erased it."""
 
 import pytest
+import redis
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import OperationalError
+from django.test import Client
 
-from outbox import wire
+from outbox import forgetting, wire
 from outbox.models import Entry, Stream
 from outbox.redis import client
 from tests import flows
 from tests.flows import ordering
 from workflows import selectors, storage
-from workflows.errors import InvalidTransition, LeaseLost, StoredValueLost
+from workflows.errors import InvalidTransition, LeaseLost, StoredValueLost, Unavailable
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
 from workflows.services import cancel, erase, fanning, rerun, settling, start
 from workflows.states import RunState
@@ -133,6 +135,55 @@ def test_an_erasing_that_was_cut_short_can_only_be_taken_up_again(
         rerun(run.pk, by=operator, clock=engine.clock)
     erase(run.pk, by=operator, clock=engine.clock)
     assert not Run.objects.exists()
+
+
+def test_while_redis_is_away_an_erasing_asks_to_be_asked_again(
+    owner, engine, operator, monkeypatch, redis_client
+):
+    run = cancel(begin(owner, engine).pk, by=operator, clock=engine.clock)
+    browser = Client()
+    browser.force_login(operator)
+    with monkeypatch.context() as patch:
+        patch.setattr("outbox.forgetting.client", _no_redis)
+        answer = browser.delete(f"/api/v1/runs/{run.pk}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert int(answer["Retry-After"]) > 0
+        with pytest.raises(Unavailable, match="erase it again"):
+            erase(run.pk, by=operator, clock=engine.clock)
+    assert browser.delete(f"/api/v1/runs/{run.pk}").status_code == 204
+    assert not Run.objects.exists()
+
+
+def test_redis_that_goes_away_once_the_rows_are_gone_is_told_and_fails_nothing(
+    owner, engine, operator, monkeypatch, redis_client, caplog
+):
+    run = cancel(begin(owner, engine).pk, by=operator, clock=engine.clock)
+    real = forgetting.forget_published
+
+    def away_afterwards(key) -> None:
+        if not Run.objects.exists():
+            raise redis.ConnectionError("away")
+        real(key)
+
+    monkeypatch.setattr("outbox.forgetting.forget_published", away_afterwards)
+    erase(run.pk, by=operator, clock=engine.clock)
+    assert "copies of events may stay in Redis" in caplog.text
+
+
+def test_a_run_whose_input_no_longer_fits_its_workflow_can_be_erased(
+    owner, engine, operator, redis_client, monkeypatch, caplog
+):
+    run = cancel(begin(owner, engine).pk, by=operator, clock=engine.clock)
+    Run.objects.filter(pk=run.pk).update(input={"undo_fails": "often"})
+    monkeypatch.setattr(ordering, "erase", lambda run_id, value: pytest.fail("with what input?"))
+    erase(run.pk, by=operator, clock=engine.clock)
+    assert not Run.objects.exists()
+    assert "its own files may stay" in caplog.text
+    assert "often" not in caplog.text
+
+
+def _no_redis() -> None:
+    raise redis.ConnectionError("Redis is away")
 
 
 def _away(key) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -10,6 +11,7 @@ from tests.flows import asking, branching_back, fanning, fanning_back, ordering,
 from workflows.models import Attempt, Run, Step
 from workflows.services import cancel, rerun, retry, signal, skip, start
 from workflows.states import RunState
+from workflows.telemetry import Transition, process, transitions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,3 +165,32 @@ def test_an_event_that_is_no_transition_keeps_its_own_line_and_a_transition_has_
     assert names.count("run.completed") == names.count("attempt.running") - 2 == 1
     assert names.count("item.committed") == 3
     assert "step.started" not in names
+
+
+class BrokenSpans:
+    def write(self, change: Transition) -> None:
+        raise RuntimeError("the exporter is broken")
+
+    def is_sampled(self, trace_id: str) -> bool:
+        return True
+
+
+def test_an_exporter_that_breaks_costs_a_run_nothing_and_no_line(owner, engine, lines, caplog):
+    process.use(BrokenSpans())
+    try:
+        run = start(ordering, input={}, owner=owner, clock=engine.clock)
+    finally:
+        process.use(None)
+    assert engine.acquire(run.steps.get(name="reserve")) is not None, "the hooks after it were called"
+    assert lines()[0]["message"] == "run.pending"
+    assert "span not written" in caplog.text
+    assert "Error calling" not in caplog.text
+
+
+def test_a_log_that_breaks_costs_a_run_nothing(owner, engine, monkeypatch):
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("no space left on the log's disk")
+
+    monkeypatch.setattr(transitions.logger, "info", fail)
+    run = start(ordering, input={}, owner=owner, clock=engine.clock)
+    assert engine.finish(run).state == RunState.COMPLETED

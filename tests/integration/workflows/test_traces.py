@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -16,7 +17,7 @@ from tests.flows import ordering, undoing
 from workflows import tasks, telemetry
 from workflows.models import Run, Step
 from workflows.services import start
-from workflows.states import RunState
+from workflows.states import RunState, StepState
 from workflows.telemetry import process
 from workflows.telemetry.spans import ATTRIBUTES
 from workflows.telemetry.trace import attempt_span_id
@@ -187,3 +188,45 @@ def test_a_collector_that_is_away_costs_a_run_nothing_and_an_end_no_more_than_th
     process.flush()
     assert time.monotonic() - began < 2
     process.use(None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100000"), ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1")]
+)
+def test_an_exporter_that_cannot_be_made_is_told_once_and_costs_no_run(
+    owner, engine, settings, monkeypatch, caplog, name, value
+):
+    monkeypatch.setenv(name, value)
+    export_to("http://127.0.0.1:9", settings, monkeypatch)
+    try:
+        run = start(ordering, input={}, owner=owner)
+        step = run.steps.get(name="reserve")
+        tasks.run_step.apply(args=[str(step.id)])
+        step.refresh_from_db()
+        assert step.state == StepState.COMPLETED
+        assert run.trace.flags == "01", "a process that exports may take it up"
+        assert caplog.text.count("spans are not exported") == 1
+        assert name in telemetry.faults()[0]
+    finally:
+        process.use(None)
+
+
+def test_a_context_that_no_sdk_takes_does_not_keep_a_handler_from_its_work(owner, exporter, monkeypatch):
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("no such trace state")
+
+    monkeypatch.setattr("workflows.telemetry.spans._span_context", fail)
+    run = start(ordering, input={}, owner=owner)
+    step = run.steps.get(name="reserve")
+    tasks.run_step.apply(args=[str(step.id)])
+    step.refresh_from_db()
+    assert step.state == StepState.COMPLETED
+
+
+def test_an_error_of_a_handler_passes_through_the_span_it_works_in(exporter):
+    run_id = uuid4()
+    with (
+        pytest.raises(ZeroDivisionError),
+        telemetry.working(telemetry.of_run(run_id, None), step_id=run_id, kind="forward", number=1),
+    ):
+        _ = 1 / 0

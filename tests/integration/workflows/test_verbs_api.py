@@ -146,6 +146,8 @@ def test_a_run_is_started_by_who_has_the_permission(client, owner):
         (start_body(colour="red"), 400, "validation-error"),
         (start_body(not_before="tomorrow"), 400, "validation-error"),
         (start_body(not_before="2026-11-22T09:00:00"), 400, "validation-error"),
+        (start_body(not_before="9999-12-31T23:59:59-12:00"), 400, "validation-error"),
+        (start_body(not_before="9999-12-31T23:59:59Z", workflow="test-asking"), 400, "validation-error"),
         (start_body(unique_key="x" * 300), 400, "validation-error"),
         ({"workflow": "document-analysis", "input": {}}, 400, "validation-error"),
     ],

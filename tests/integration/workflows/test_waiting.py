@@ -1,6 +1,6 @@
 """Waits: nothing runs until a signal or the time answers; and the deadline of a run."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -146,6 +146,33 @@ def test_a_run_that_begins_later_rings_when_its_time_has_come(owner, engine):
     engine.drive(run)
     run.refresh_from_db()
     assert run.state == RunState.WAITING
+
+
+EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [datetime.max.replace(tzinfo=WEST), datetime.max.replace(tzinfo=UTC), datetime(2036, 11, 23, tzinfo=UTC)],
+    ids=["beyond the calendar", "at its end", "ten years"],
+)
+def test_a_run_does_not_wait_longer_than_the_limit_to_begin(owner, engine, begins):
+    with pytest.raises(InvalidInput) as refused:
+        start(asking, input={}, owner=owner, not_before=begins, clock=engine.clock)
+    assert refused.value.errors[0][:2] == ("/not_before", "too_far_ahead")
+    assert not Run.objects.exists()
+
+
+def test_a_begin_without_a_zone_is_refused(owner, engine):
+    with pytest.raises(InvalidInput, match="zone"):
+        start(asking, input={}, owner=owner, not_before=datetime(2026, 12, 1), clock=engine.clock)
+
+
+def test_a_begin_that_is_over_in_whatever_zone_begins_now(owner, engine):
+    begins = datetime.min.replace(tzinfo=EAST)
+    run = start(asking, input={}, owner=owner, not_before=begins, clock=engine.clock)
+    assert states(run)["pack"] == "ready"
+    assert run.deadline_at == engine.clock.now() + timedelta(seconds=7_200)
 
 
 def test_a_run_that_has_not_begun_can_be_cancelled(owner, engine, operator):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from config import checks
@@ -169,3 +171,31 @@ def test_a_deployment_without_https_is_told_the_one_switch_for_it(settings) -> N
 
     assert message.id == "longhaul.W015"
     assert "HTTPS=true" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100000"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-5"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1"),
+    ],
+)
+def test_a_variable_that_the_exporter_does_not_take_is_named(settings, monkeypatch, name, value) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "longhaul")
+    assert checks.check_telemetry() == [], "nothing is exported"
+
+    settings.OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:9"
+    (message,) = checks.check_telemetry()
+
+    assert message.id == "longhaul.E016"
+    assert message.msg.startswith(f"{name}: ")
+    assert "OTEL_SERVICE_NAME" not in message.msg
+    assert os.environ[name] == value
+
+
+def test_an_exporter_that_can_be_made_is_sound(settings) -> None:
+    settings.OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:9"
+
+    assert checks.check_telemetry() == []

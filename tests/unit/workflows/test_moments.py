@@ -119,3 +119,12 @@ def test_what_follows_is_the_newest_once_it_has_come(moment, minutes, hours, zon
     assert following > moment
     assert schedule.latest(after=moment, until=following) == following
     assert schedule.latest(after=moment, until=following - timedelta(seconds=1)) is None
+
+
+def test_beyond_the_calendar_nothing_is_due():
+    end, day = datetime.max.replace(tzinfo=UTC), timedelta(days=1)
+    endless = Every(900_000_001 * day)
+    assert endless.following(at(2026, 1, 1)) is None
+    assert endless.latest(after=at(1960, 1, 1), until=at(1965, 1, 1)) is None
+    assert cron(hours=[9], minutes=[0]).following(end) is None
+    assert cron(hours=[9], minutes=[0]).latest(after=end, until=end) is None

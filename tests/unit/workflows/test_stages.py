@@ -188,4 +188,6 @@ def test_what_is_never_undone_declares_no_undo():
 def test_limits_of_a_workflow_make_sense():
     assert "above 0" in refused(named("a"), deadline=0)
     assert "0 or more" in refused(named("a"), retry_budget=-1)
+    for deadline in (0, 1e15, float("nan")):
+        assert "deadline" in refused(named("a"), deadline=deadline)
     assert "'stop' or 'compensate'" in refused(named("a"), on_failure="explode")

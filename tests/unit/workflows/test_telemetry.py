@@ -10,6 +10,7 @@ import pytest
 from opentelemetry import trace as otel
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import TraceState
 
 from workflows.telemetry import Trace, Transition, incoming, of_run, process
 from workflows.telemetry.spans import ATTRIBUTES, Spans
@@ -97,9 +98,45 @@ def test_a_later_version_is_read_as_far_as_it_is_known():
     assert incoming({"traceparent": f"01-{TRACE_ID}-{CALLER}-ff-more"}).flags == "03"
 
 
-@pytest.mark.parametrize("state", ["x=" + "y" * 600, "x=ü", "x=\x00"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "x=" + "y" * 600,
+        "x=ü",
+        "x=\x00",
+        "a sentence of somebody",
+        "x=1,no member",
+        "X=1",
+        "x =1",
+        "x=1=2",
+        "x=",
+        "=1",
+        "x=1,x=2",
+        "x=" + "y" * 257,
+        "x" * 257 + "=1",
+        "a@b@c=1",
+        "tenant@system-of-a-name-too-long=1",
+        ",".join(f"x{number}=1" for number in range(33)),
+    ],
+)
 def test_a_state_that_may_not_be_passed_on_is_dropped_and_the_trace_kept(state):
     assert incoming({"traceparent": PARENT, "tracestate": state}).state == ""
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "vendor=1",
+        "a=b c,tenant@system=x:y/z,0day@v_1-*/=~!",
+        " a=1 ,, b=2\t",
+        ",".join(f"x{number}=1" for number in range(32)),
+    ],
+)
+def test_a_state_of_members_of_the_standard_is_passed_on(state):
+    kept = incoming({"traceparent": PARENT, "tracestate": state}).state
+    assert kept == state.strip()
+    sdk = TraceState.from_header([kept])
+    assert len(sdk) == len([member for member in state.split(",") if member])
 
 
 def test_a_run_from_before_there_were_traces_has_one_that_all_compute_alike():

@@ -1,7 +1,7 @@
 """Schedules in the admin: what cannot start its run is refused when it is saved, with the way out."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -95,6 +95,22 @@ def test_timings_that_start_nothing_are_refused(save, nine):
     assert "never occurs" in str(save(crontab=never.pk))
     assert "is over" in str(save(crontab="", clocked=over.pk, one_off="on"))
     assert "must be set" in str(save(crontab=""))
+    for days, told in ((900_000_001, "never comes"), (2_000_000_000, "too long")):
+        endless = IntervalSchedule.objects.create(every=days, period="days")
+        assert told in str(save(crontab="", interval=endless.pk))
+
+
+def test_the_list_shows_rows_whose_moments_no_calendar_has(admin, nine):
+    for number, days in enumerate((900_000_001, 2_000_000_000)):
+        endless = IntervalSchedule.objects.create(every=days, period="days")
+        PeriodicTask.objects.create(name=f"endless {number}", task=TASK, interval=endless, kwargs=arguments())
+    last = datetime(9999, 12, 31, 12, tzinfo=UTC)
+    make_task(nine, start_time=last)
+
+    page = admin.get(LIST)
+
+    assert page.status_code == 200
+    assert "too long" in page.content.decode()
 
 
 def test_other_tasks_are_not_judged(save):
