@@ -67,13 +67,10 @@ class Verb(APIView):
         run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
         if not may(request.user, self.verb, run):
             raise PermissionDenied
-        for name, text in parts.items():
-            plain_text(text, name=name)
-        key = read_key(
-            request,
-            scope=" ".join([self.verb, str(run.pk), *parts.values()])[:100],
-            body=plain(request.data),
-        )
+        for name, part in parts.items():
+            plain_text(part, name=name)
+        scope = " ".join([self.verb, str(run.pk), *parts.values()])
+        key = read_key(request, scope=scope, body=plain(request.data))
         replayed = _is_replay(key)
         done = self.act(request, run, key, **parts)
         return accepted(request, done.pk, located=done.pk != run.pk, replayed=replayed)

@@ -84,8 +84,7 @@ class StepAttempts(APIView):
     def get(self, request: Request, run_id: UUID, step: str) -> Response:
         """Every try at a step, forward and undo, in order. Which worker, for operators only."""
         run = visible_run(request, run_id)
-        named = run.steps.defer("output", "item")
-        found = get_object_or_404(named, name=plain_text(step, name="step"))
+        found = get_object_or_404(run.steps.defer("output", "item"), name=plain_text(step, name="step"))
         return Response({"attempts": selectors.attempts(found, for_operator=request.user.is_staff)})
 
 

@@ -112,6 +112,13 @@ def test_a_request_that_cannot_be_stored_has_no_key(owner):
     assert key(owner, {"a": "\ud800"}) == key(owner, {"a": "\ufffd"}), "both are stored as the latter"
 
 
+def test_scopes_that_differ_only_at_their_ends_are_two_however_long_they_are(owner, engine):
+    long = f"skip {'x' * 120}"
+    first = begin(owner, engine, request=key(owner, scope=f"{long}-a"))
+    assert begin(owner, engine, request=key(owner, scope=f"{long}-b")).pk != first.pk
+    assert begin(owner, engine, request=key(owner, scope=f"{long}-a")).pk == first.pk
+
+
 def test_two_requests_at_once_start_one_run(owner, engine):
     found, raised = at_once(lambda: begin(owner, engine, request=key(owner)).pk, rivals=2)
     assert not raised

@@ -1,6 +1,7 @@
 """The verbs over HTTP: who may, what is answered, and that a repeated request is one."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,8 +10,9 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from tests.factories import make_run
-from tests.flows import asking, fanning
+from tests.flows import Order, asking, fanning
 from workflows import services
+from workflows.definitions import Step, Workflow, registry, step
 from workflows.models import AuditEntry, Run
 from workflows.services import start
 from workflows.states import RunState, StepState
@@ -176,6 +178,46 @@ def test_a_verb_under_a_key_is_done_once(client, operator, failed):
         answer = post(client, "run-rerun", failed.pk, body={}, **{"Idempotency-Key": "k-1"})
         assert ("Idempotency-Replayed" in answer) == replayed
     assert failed.children.count() == 1
+
+
+def _named(name: str) -> Step:
+    def handler(ctx: Any) -> None:
+        pass
+
+    handler.__name__ = name
+    return step(title=name)(handler)
+
+
+@pytest.fixture
+def long_names() -> Iterator[list[str]]:
+    """Names of two steps, equal for as far as a column of keys once reached."""
+    names = [f"{'compare_the_terms_with_those_of_' * 2}{ending}" for ending in ("buyer", "seller")]
+    workflow = Workflow(
+        "test-long-names", version=1, input=Order, title="Long", steps=[_named(name) for name in names]
+    )
+    yield names
+    registry.forget(workflow)
+
+
+def test_one_key_for_two_steps_with_long_names_is_two_requests(client, operator, long_names):
+    run = make_run(
+        operator, workflow=registry.find("test-long-names"), state=RunState.FAILED, steps=(FAILED, FAILED)
+    )
+    client.force_login(operator)
+    body = {"output": None, "reason": "done by hand"}
+    for name in long_names:
+        answer = post(client, "step-skip", run.pk, name, body=body, **{"Idempotency-Key": "k-1"})
+        assert (answer.status_code, "Idempotency-Replayed" in answer) == (202, False)
+    assert AuditEntry.objects.filter(action="skip").count() == 2
+
+
+@pytest.mark.parametrize(("name", "part"), [("step-skip", "\x00"), ("run-signal", "\x00")])
+def test_a_name_that_no_database_holds_names_nothing(client, operator, failed, name, part):
+    client.force_login(operator)
+    body = {"reason": "why"} if name == "step-skip" else None
+    answer = post(client, name, failed.pk, part, body=body, **{"Idempotency-Key": "k-1"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation-error")
+    assert client.get(reverse("step-attempts", args=[failed.pk, part])).status_code == 400
 
 
 def test_a_unique_key_names_the_run_that_has_it(client, operator):
