@@ -159,7 +159,9 @@ def erase_run(request: Request, run: Run) -> None:
     """Erase a run that has ended. Raises PermissionDenied, and as `services.erase`."""
     if not may(request.user, "erase", run):
         raise PermissionDenied
-    services.erase(run.pk, by=caller(request), reason=read_body(request, Body).reason)
+    body = read_body(request, Body)
+    key = read_key(request, scope=f"erase {run.pk}", body=plain(request.data))
+    services.erase(run.pk, by=caller(request), reason=body.reason, request=key)
 
 
 def refuse_trusted(workflow: Workflow, why: str) -> None:

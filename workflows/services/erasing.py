@@ -16,21 +16,27 @@ from workflows.engine.storable import storable
 from workflows.errors import Unavailable, UnknownWorkflow
 from workflows.models import AuditEntry, Run, Step
 from workflows.services.acting import allow, refuse_long_reason
+from workflows.services.keys import Request, find_answer, keep_answer
 
 logger = logging.getLogger(__name__)
 
 
-def erase(run_id: UUID, *, by: User, reason: str = "", clock: Clock = CLOCK) -> None:
+def erase(
+    run_id: UUID, *, by: User, reason: str = "", request: Request | None = None, clock: Clock = CLOCK
+) -> None:
     """Erase a run that has ended: upload, items, outputs, events, run stream and rows. An audit entry stays, without
     content.
 
     In two parts, since files and Redis know no transaction: the run is closed to every other verb first, then all is
-    removed, the rows last. Cut short anywhere, it can be called again. Raises InvalidTransition while the run is at
-    work, Run.DoesNotExist, Unavailable while Redis is away, and whatever the workflow's own `erase` raises.
+    removed, the rows last. Cut short anywhere, it can be called again. request: the caller's idempotency key, which
+    is forgotten with the run. Raises InvalidTransition while the run is at work, Run.DoesNotExist, KeyReused,
+    Unavailable while Redis is away, and whatever the workflow's own `erase` raises.
     """
     refuse_long_reason(reason)
     with transaction.atomic(durable=True):
         run = Run.objects.locked(run_id)
+        if find_answer(request, now=clock.now()) is None:
+            keep_answer(request, run, now=clock.now())
         allow(run, Step.objects.locked(run_id), "erase")
         run.erase_requested_at = run.erase_requested_at or clock.now()
         run.save(update_fields=["erase_requested_at"])

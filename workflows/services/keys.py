@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from outbox import wire
+from outbox.clock import Clock
 from workflows.conf import conf
 from workflows.engine.storable import UNSTORABLE
 from workflows.errors import InvalidInput, KeyReused, UniqueKeyConflict
@@ -79,6 +81,18 @@ def keep_answer(request: Request | None, run: Run, *, now: datetime) -> None:
             run=run,
             created_at=now,
         )
+
+
+def answer_with(run_id: UUID, request: Request | None, *, clock: Clock) -> Run:
+    """Answer a request that leaves its run as it is; the key counts all the same. Raises KeyReused, Run.DoesNotExist."""
+    if request is None:
+        return Run.objects.get(pk=run_id)
+    with transaction.atomic(durable=True):
+        run = Run.objects.locked(run_id)
+        answered = find_answer(request, now=clock.now())
+        if answered is None:
+            keep_answer(request, run, now=clock.now())
+        return answered or run
 
 
 def refuse_long(name: str, key: str | None) -> None:

@@ -15,7 +15,7 @@ from workflows.models import Run, Step
 from workflows.services.acting import Action, audit, perform, refuse
 from workflows.services.advance import advance
 from workflows.services.journal import record
-from workflows.services.keys import Request, refuse_taken_key
+from workflows.services.keys import Request, answer_with, refuse_taken_key
 from workflows.services.stopping import ask_to_stop
 from workflows.services.undoing import begin_compensation, point_of_no_return
 from workflows.states import RUN_FORWARD, RUN_TERMINAL, RunState, StepKind, StepState
@@ -44,7 +44,7 @@ def cancel(
     """
     known = Run.objects.filter(pk=run_id).first()
     if known is not None and _was_cancelled(known):
-        return known
+        return answer_with(run_id, request, clock=clock)
 
     def change(run: Run, steps: list[Step], now: datetime) -> Sequence[Message]:
         return _cancel(run, steps, by=by, undo=undo, now=now)
@@ -55,7 +55,7 @@ def cancel(
     except InvalidTransition:
         known = Run.objects.get(pk=run_id)
         if _was_cancelled(known):  # a rival was first
-            return known
+            return answer_with(run_id, request, clock=clock)
         raise
 
 

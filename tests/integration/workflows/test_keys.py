@@ -90,6 +90,22 @@ def test_a_verb_under_a_key_is_done_once_whatever_the_state_became(owner, engine
     assert AuditEntry.objects.filter(action="retry").count() == 1
 
 
+def test_a_cancel_under_the_key_of_another_request_is_refused_whatever_the_state(owner, engine, operator):
+    run = begin(owner, engine)
+    engine.acquire(run.steps.get(name="reserve"))
+    asked = {"by": operator, "clock": engine.clock}
+    assert (
+        cancel(run.pk, request=key(operator, {"undo": False}, scope="c"), **asked).state
+        == RunState.CANCELLING
+    )
+    with pytest.raises(KeyReused):
+        cancel(run.pk, request=key(operator, {"undo": True}, scope="c"), **asked)
+    cancel(run.pk, request=key(operator, {"undo": True}, key="k-2", scope="c"), **asked)
+    with pytest.raises(KeyReused):
+        cancel(run.pk, request=key(operator, {"undo": None}, key="k-2", scope="c"), **asked)
+    assert AuditEntry.objects.filter(action="cancel").count() == 1
+
+
 def test_a_key_is_forgotten_after_a_day(owner, engine):
     first = begin(owner, engine, request=key(owner))
     engine.clock.turn(86_400)

@@ -180,6 +180,18 @@ def test_a_verb_under_a_key_is_done_once(client, operator, failed):
     assert failed.children.count() == 1
 
 
+def test_a_key_counts_also_for_a_run_that_is_being_cancelled_already(client, owner):
+    run = make_run(owner, steps=(DONE, StepState.RUNNING))
+    client.force_login(owner)
+    assert post(client, "run-cancel", run.pk, body={}).json()["state"] == "cancelling"
+    for replayed in (False, True):
+        answer = post(client, "run-cancel", run.pk, body={"reason": "again"}, **{"Idempotency-Key": "k-1"})
+        assert (answer.status_code, "Idempotency-Replayed" in answer) == (202, replayed)
+    other = post(client, "run-cancel", run.pk, body={"reason": "why"}, **{"Idempotency-Key": "k-1"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert AuditEntry.objects.count() == 1
+
+
 def _named(name: str) -> Step:
     def handler(ctx: Any) -> None:
         pass
@@ -248,6 +260,34 @@ def test_a_run_that_is_erased_under_a_verb_is_absent(client, operator, failed, m
     client.force_login(operator)
     answer = post(client, "run-retry", failed.pk)
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+def erase(client, run, reason="", key="k-1"):
+    return client.delete(
+        reverse("run", args=[run.pk]),
+        json.dumps({"reason": reason}),
+        content_type="application/json",
+        headers={"Idempotency-Key": key},
+    )
+
+
+def test_the_key_of_an_erase_counts_until_nothing_is_left_to_remember_it(
+    client, operator, failed, redis_client, monkeypatch
+):
+    client.force_login(operator)
+    assert erase(client, failed, key="").json()["errors"][0]["code"] == "bad_key"
+    with monkeypatch.context() as patch:
+        patch.setattr("workflows.services.erasing._erase_outside", _fail)
+        with pytest.raises(OSError, match="the disk is away"):
+            erase(client, failed)
+    other = erase(client, failed, reason="another one")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert erase(client, failed).status_code == 204, "the same request goes on where it was cut short"
+    assert erase(client, failed).status_code == 404, "its key went with the run"
+
+
+def _fail(run: Run) -> None:
+    raise OSError("the disk is away")
 
 
 def test_parts_and_attempts_can_be_read(client, owner, operator, engine):
