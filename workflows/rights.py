@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import AnonymousUser, User
 
+from workflows.definitions import Workflow
+from workflows.errors import InvalidInput
 from workflows.models import Run, Step
 from workflows.services import allowed_actions
 
@@ -43,3 +45,10 @@ def actions_for(user: User | AnonymousUser | None, run: Run, steps: Sequence[Ste
     """The verbs that fit the run's state and that `user` may use; None: whoever."""
     allowed = allowed_actions(run, steps)
     return [verb for verb in allowed if user is None or may(user, verb, run)]
+
+
+def refuse_trusted(workflow: Workflow, why: str) -> None:
+    """An input that names stored files would let a caller name somebody else's. Raises InvalidInput."""
+    if workflow.trusted_input:
+        detail = f"workflow {workflow.name} {why}"
+        raise InvalidInput(detail, errors=[("/input", "trusted_input", detail)])

@@ -26,10 +26,9 @@ from workflows.api.requests import (
     read_body,
     read_key,
 )
-from workflows.definitions import Workflow, find
-from workflows.errors import InvalidInput
+from workflows.definitions import find
 from workflows.models import Run
-from workflows.rights import START, may
+from workflows.rights import START, may, refuse_trusted
 from workflows.services.keys import find_answer
 
 
@@ -162,13 +161,6 @@ def erase_run(request: Request, run: Run) -> None:
     body = read_body(request, Body)
     key = read_key(request, scope=f"erase {run.pk}", body=plain(request.data))
     services.erase(run.pk, by=caller(request), reason=body.reason, request=key)
-
-
-def refuse_trusted(workflow: Workflow, why: str) -> None:
-    """An input that names stored files would let a caller name somebody else's. Raises InvalidInput."""
-    if workflow.trusted_input:
-        detail = f"workflow {workflow.name} {why}"
-        raise InvalidInput(detail, errors=[("/input", "trusted_input", detail)])
 
 
 def accepted(request: Request, run_id: UUID, *, located: bool, replayed: bool) -> Response:

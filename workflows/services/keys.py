@@ -84,7 +84,7 @@ def keep_answer(request: Request | None, run: Run, *, now: datetime) -> None:
 
 
 def answer_with(run_id: UUID, request: Request | None, *, clock: Clock) -> Run:
-    """Answer a request that leaves its run as it is; the key counts all the same. Raises KeyReused, Run.DoesNotExist."""
+    """Answer a request that leaves its run as it is: its key counts too. Raises KeyReused, Run.DoesNotExist."""
     if request is None:
         return Run.objects.get(pk=run_id)
     with transaction.atomic(durable=True):

@@ -3,6 +3,7 @@
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 
 from tests.factories import make_run
@@ -70,11 +71,54 @@ def test_steps_are_skipped_and_answered(failed, owner, operator, engine):
         (("rerun", "{run}", "--input", "{broken"), "is no JSON"),
         (("retry", "{run}", "--by", "nobody"), "there is no user 'nobody'"),
         (("retry", "00000000-0000-0000-0000-000000000000"), "no run"),
+        (("retry", "{run}", "--by", "\udcff"), "is no UTF-8 text"),
+        (("retry", "\udcff" * 8), "is no UTF-8 text"),
+        (("list", "--workflow", "\udcff"), "is no UTF-8 text"),
+        (("list", "--state", "nope"), "invalid choice: 'nope'.*compensation_failed"),
+        (("list", "--limit", "-1"), "from 1 to 1000"),
+        (("list", "--limit", "9" * 30), "from 1 to 1000"),
+        (("start", "test-nothing"), "no workflow"),
+        (("start", "test-ordering", "--input", "[]"), "the input does not fit test-ordering"),
+        (("start", "test-ordering", "--input", "NaN"), "is no JSON"),
+        (("start", "test-ordering", "--input", "[" * 100_000), "is no JSON"),
+        (("start", "test-ordering", "--input", "@no-such-file"), "'no-such-file' cannot be read"),
+        (("start", "test-ordering", "--key", "x" * 300), "text of 1 to"),
+        (("start", "document-analysis"), "has a door of its own"),
     ],
 )
 def test_a_refusal_says_why_and_fails(failed, operator, arguments, why):
     with pytest.raises(CommandError, match=why):
         call("runs", *(argument.replace("{run}", str(failed.pk)) for argument in arguments))
+
+
+def test_a_verb_takes_the_rights_of_who_is_named(failed, owner, stranger, operator):
+    for by, why in (
+        (stranger, "bert may not see run .*: name its owner, anna, or staff with --by"),
+        (owner, "anna lacks the permission workflows.retry_run: give it in the admin"),
+    ):
+        with pytest.raises(CommandError, match=why):
+            call("runs", "retry", str(failed.pk), "--by", by.username)
+    with pytest.raises(CommandError, match=r"anna lacks the permission workflows\.start_run"):
+        call("runs", "start", "test-ordering", "--by", "anna")
+    assert not AuditEntry.objects.exists()
+    owner.user_permissions.add(Permission.objects.get(codename="retry_run"))
+    call("runs", "retry", str(failed.pk), "--by", "anna")
+    assert AuditEntry.objects.get().actor == owner
+
+
+def test_a_run_is_started_once_under_its_key(operator, tmp_path):
+    file = tmp_path / "input.json"
+    file.write_text('{"name": "a chair"}')
+    command = ("runs", "start", "test-ordering", "--input", f"@{file}", "--key", "k-1", "--unique-key", "u-1")
+    first = call(*command)
+    assert "is pending" in first
+    assert call(*command) == first
+    run = Run.objects.get()
+    assert (run.owner, run.title, run.unique_key) == (operator, "Order of a chair", "u-1")
+    with pytest.raises(CommandError, match="the idempotency key 'k-1' came before with another request"):
+        call("runs", "start", "test-ordering", "--key", "k-1")
+    with pytest.raises(CommandError, match="has the unique key"):
+        call("runs", "start", "test-ordering", "--unique-key", "u-1")
 
 
 def test_with_two_superusers_it_is_to_be_said_who_acts(failed, operator, django_user_model):
