@@ -26,6 +26,7 @@ from streaming.prompts import item_prompt
 from workflows.definitions import Retry, Workflow, step
 from workflows.errors import Fatal
 from workflows.execution import StepContext
+from workflows.models import Run
 
 __all__ = ["document_analysis"]
 
@@ -188,10 +189,21 @@ def _refuse_empty(text: ExtractedText) -> None:
 
 
 def erase_files(run_id: UUID, document: DocumentInput) -> None:
-    """Remove the upload and whatever the steps stored; called when a run is erased, perhaps twice."""
-    default_storage.delete(document.storage_name)
+    """Remove what the steps stored, and with the last run that reads it the upload; called when a run is erased,
+    perhaps twice.
+    """
+    if not _is_read_by_others(run_id, document):
+        default_storage.delete(document.storage_name)
     for step_name in (extract_text.name, write_report.name):
         remove_folder(step_folder(run_id, step_name))
+
+
+def _is_read_by_others(run_id: UUID, document: DocumentInput) -> bool:
+    """A run that was run again shares its upload with its children. Those that are being erased read no more: two that
+    were erased at once would each keep it for the other.
+    """
+    others = Run.objects.filter(workflow=document_analysis.name, erase_requested_at__isnull=True)
+    return others.filter(input__storage_name=document.storage_name).exclude(pk=run_id).exists()
 
 
 document_analysis = Workflow(

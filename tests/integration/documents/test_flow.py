@@ -16,6 +16,7 @@ from documents.uploads import DocumentInput, receive
 from streaming.llm import ModelUnavailable, get_model
 from tests.integration.documents import builders
 from workflows.models import Run
+from workflows.services import erase, rerun
 from workflows.states import AttemptKind, RunState
 from workflows.testing.faults import FaultKind
 
@@ -213,3 +214,31 @@ def test_only_the_steps_that_leave_something_behind_are_undone():
     undoable = [step.name for step in document_analysis.steps if step.undo_handler is not None]
     assert undoable == ["extract_text", "write_report"]
     assert {attempt.value for attempt in AttemptKind} >= {"forward", "undo"}
+
+
+@pytest.mark.parametrize("first", ["parent", "child"])
+def test_a_document_lives_as_long_as_a_run_that_reads_it(
+    begin, longhaul, operator, stored, redis_client, first
+):
+    parent = longhaul.finish(begin())
+    child = longhaul.finish(rerun(parent.pk, by=operator, clock=longhaul.clock))
+    erased, left = (parent, child) if first == "parent" else (child, parent)
+    erase(erased.pk, by=operator, clock=longhaul.clock)
+    document = DocumentInput.model_validate(left.input)
+    assert default_storage.exists(document.storage_name)
+    again = longhaul.finish(rerun(left.pk, by=operator, clock=longhaul.clock))
+    assert again.state == RunState.COMPLETED
+    for run in (left, again):
+        erase(run.pk, by=operator, clock=longhaul.clock)
+    assert stored() == []
+
+
+def test_of_two_runs_that_are_being_erased_neither_keeps_the_document(
+    begin, longhaul, operator, stored, redis_client
+):
+    parent = longhaul.finish(begin())
+    child = longhaul.finish(rerun(parent.pk, by=operator, clock=longhaul.clock))
+    Run.objects.update(erase_requested_at=longhaul.clock.now())  # each sees the other still there
+    for run in (parent, child):
+        document_analysis.erase(run.pk, DocumentInput.model_validate(run.input))
+    assert stored() == []
