@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -30,6 +31,7 @@ from workflows.api.problems import plain_problem, problem
 from workflows.api.requests import read_key
 from workflows.errors import InvalidInput
 from workflows.models import Run
+from workflows.rights import may_see_payloads
 from workflows.states import StepState
 
 Format = Literal["html", "pdf"]
@@ -92,6 +94,8 @@ def report(request: HttpRequest, run_id: UUID, format: Format) -> HttpResponseBa
     run = selectors.runs_visible_to(user).filter(pk=run_id).first()
     if run is None or run.workflow != document_analysis.name:
         return _absent(request, "There is no such report that you may see.")
+    if not may_see_payloads(user, run):
+        return _not_yours(request)
     step = run.steps.get(name=write_report.name)
     if step.state == StepState.COMPLETED:
         return _file(request, run, ReportFiles.model_validate(step.output), format=format)
@@ -139,6 +143,13 @@ def _absent(request: HttpRequest, detail: str) -> HttpResponseBase:
     if _is_browser(request):
         raise Http404(detail)
     return plain_problem("not-found", detail)
+
+
+def _not_yours(request: HttpRequest) -> HttpResponseBase:
+    if _is_browser(request):
+        raise PermissionDenied
+    detail = "Reports of somebody else take the permission workflows.view_payloads; ask an administrator."
+    return plain_problem("permission-denied", detail)
 
 
 def _is_browser(request: HttpRequest) -> bool:

@@ -8,6 +8,7 @@
     skip         permission     workflows.skip_step
     compensate   permission     workflows.compensate_run
     erase        permission     workflows.erase_run
+    payloads     yes            workflows.view_payloads      (input, outputs, items, result)
 
 Owners stop and answer what is theirs. The rest costs money or undoes work, so it takes the permission, also of owners.
 """
@@ -31,6 +32,7 @@ PERMISSIONS = {
     "erase": "workflows.erase_run",
 }
 START = "workflows.start_run"
+PAYLOADS = "workflows.view_payloads"
 OWNERS = frozenset({"cancel", "signal"})
 
 
@@ -39,6 +41,11 @@ def may(user: User | AnonymousUser, verb: str, run: Run) -> bool:
     if verb in OWNERS and user.pk is not None and run.owner_id == user.pk:
         return True
     return user.has_perm(PERMISSIONS[verb])
+
+
+def may_see_payloads(user: User | AnonymousUser, run: Run) -> bool:
+    """Whether `user`, who sees the run, may also read what it was given and what came of it."""
+    return (user.pk is not None and run.owner_id == user.pk) or user.has_perm(PAYLOADS)
 
 
 def actions_for(user: User | AnonymousUser | None, run: Run, steps: Sequence[Step]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -15,11 +16,11 @@ from outbox.models import Stream
 from workflows.admin.acting import ERASE, Verb
 from workflows.admin.conf import conf
 from workflows.admin.forms import ReasonForm
-from workflows.admin.payloads import PERMISSION
 from workflows.admin.previews import Preview
 from workflows.admin.reading import runs_to_act_on
 from workflows.errors import EngineError, InvalidInput
 from workflows.models import Run
+from workflows.rights import may_see_payloads
 from workflows.services import allowed_actions
 
 MOVED_ON = "it has moved on since you looked at it; look at it again"
@@ -38,14 +39,15 @@ class Choice:
     preview: Preview | None
 
 
-def choices(verb: Verb, runs: Iterable[Run], *, can_view: bool) -> list[Choice]:
-    """runs: as `runs_to_act_on` reads them."""
+def choices(verb: Verb, runs: Iterable[Run], *, viewer: User | AnonymousUser) -> list[Choice]:
+    """runs: as `runs_to_act_on` reads them. viewer: for whom previews are made."""
     chosen = list(runs)
     heads = dict(Stream.objects.filter(key__in=[run.pk for run in chosen]).values_list("key", "head"))
     found = []
     for run in chosen:
         steps = list(run.steps.all())
         fits = verb.name in allowed_actions(run, steps)
+        can_view = may_see_payloads(viewer, run)
         preview = verb.preview(run, steps, can_view=can_view) if fits else None
         found.append(Choice(run=run, token=f"{run.pk}:{heads[run.pk]}", preview=preview))
     return found
@@ -62,7 +64,7 @@ def confirmation(
 ) -> HttpResponse:
     """What will happen, and the button that does it. filters: of the list it came from; None for a run's own page."""
     runs = runs_to_act_on(request.user, run_ids)
-    found = choices(verb, runs, can_view=request.user.has_perm(PERMISSION))
+    found = choices(verb, runs, viewer=request.user)
     ready = [choice for choice in found if choice.preview is not None]
     back = _back([choice.run.pk for choice in found], filters)
     if not ready:
@@ -96,7 +98,7 @@ def act(request: HttpRequest, verb: Verb, *, context: dict[str, Any]) -> HttpRes
     tokens, filters = request.POST.getlist("run"), request.POST.get("filters")
     chosen = dict(parsed for token in tokens[: conf().admin_bulk_max] if (parsed := _parse(token)))
     runs = list(runs_to_act_on(request.user, chosen))
-    form = form_of(verb, choices(verb, runs, can_view=False), request.POST)
+    form = form_of(verb, choices(verb, runs, viewer=AnonymousUser()), request.POST)
     if not form.is_valid():
         return confirmation(request, verb, run_ids=chosen, context=context, filters=filters, form=form)
     titles = {run.pk: run.title for run in runs}

@@ -19,11 +19,12 @@ from workflows.admin.columns import (
     overdue_seconds,
     step_of_interest,
 )
-from workflows.admin.payloads import PERMISSION, payload_of
+from workflows.admin.payloads import payload_of
 from workflows.admin.reading import Page, Position, RunRead
 from workflows.admin.timeline import timeline
 from workflows.admin.wording import counted, duration
 from workflows.models import Attempt, Item, Run, Step
+from workflows.rights import may_see_payloads
 from workflows.selectors import run_sentence, sentence
 from workflows.services import allowed_actions
 from workflows.states import STEP_DONE, AttemptState, RunState, StepState
@@ -47,7 +48,7 @@ def _cursor(request: HttpRequest, name: str) -> int | None:
 def detail_context(read: RunRead, request: HttpRequest) -> dict[str, Any]:
     """Everything that `admin/workflows/run/detail.html` and its live part show."""
     run, steps, now = read.run, read.steps, read.now
-    can_view = request.user.has_perm(PERMISSION)
+    can_view = may_see_payloads(request.user, run)
     step = step_of_interest(run, steps)
     return {
         "title": run.title or str(run.pk),

@@ -20,8 +20,6 @@ from django.urls import reverse
 from outbox.models import Entry
 from workflows.models import Item, Run, Step
 
-PERMISSION = "workflows.view_payloads"
-
 
 class JSONSize(Func):
     """Bytes of a JSON column as text, computed where it lies; null where there is none."""

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from outbox.models import Entry, Stream
 from workflows.admin.conf import conf
-from workflows.admin.payloads import PERMISSION, JSONSize
+from workflows.admin.payloads import JSONSize
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
+from workflows.rights import may_see_payloads
 from workflows.selectors import consistent_read, runs_visible_to
 from workflows.states import RUN_TERMINAL, RunState, StepState
 
@@ -104,15 +105,17 @@ def read_run(reader: Reader, run_id: UUID, *, at: Position) -> RunRead:
     """Everything of a run's page in a fixed number of queries. Raises Http404."""
     visible = _runs(reader).defer("input", "plan")
     with consistent_read():
+        run = get_object_or_404(visible.annotate(payload_size=JSONSize("input")), pk=run_id)
+        items = _items(run_id, with_keys=may_see_payloads(reader, run))
         return RunRead(
-            run=get_object_or_404(visible.annotate(payload_size=JSONSize("input")), pk=run_id),
+            run=run,
             steps=_steps(run_id),
             failed_parts=_failed_parts(run_id),
             children=list(
                 _runs(reader).filter(parent_id=run_id).defer("input", "plan").order_by("-created_at")
             ),
             attempts=list(_attempts(run_id)[: conf().admin_attempts_max]),
-            items=_page(_items(run_id, reader), before=at.items_before, limit=conf().admin_items_page_size),
+            items=_page(items, before=at.items_before, limit=conf().admin_items_page_size),
             events=_page(_events(run_id), before=at.events_before, limit=conf().admin_events_page_size),
             audit=list(_audit(run_id)[: conf().admin_attempts_max]),
             stream=Stream.objects.get(key=run_id),
@@ -137,9 +140,9 @@ def _attempts(run_id: UUID) -> QuerySet[Attempt]:
     return rows.defer("step__output", "step__item").order_by("-started_at", "-id")
 
 
-def _items(run_id: UUID, reader: Reader) -> QuerySet[Item]:
+def _items(run_id: UUID, *, with_keys: bool) -> QuerySet[Item]:
     """A key is a piece of the data: it is read for those who may see the data."""
-    hidden = ["data"] if reader.has_perm(PERMISSION) else ["data", "key"]
+    hidden = ["data"] if with_keys else ["data", "key"]
     return Item.objects.filter(run_id=run_id).defer(*hidden).annotate(payload_size=JSONSize("data"))
 
 

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -21,6 +21,8 @@ from workflows.admin.detail import detail_context, position_of
 from workflows.admin.filters import StuckFilter, WorkflowFilter
 from workflows.admin.readonly import ReadOnlyAdmin
 from workflows.models import Run
+from workflows.rights import may_see_payloads
+from workflows.selectors import runs_visible_to
 
 
 @admin.register(Run)
@@ -114,7 +116,9 @@ class RunAdmin(ReadOnlyAdmin[Run]):
         return TemplateResponse(request, template, context)
 
     def payload_view(self, request: HttpRequest, run_id: UUID, kind: str, key: str) -> HttpResponse:
-        self._need(self.has_view_permission(request) and request.user.has_perm(payloads.PERMISSION))
+        self._need(self.has_view_permission(request))
+        run = get_object_or_404(runs_visible_to(request.user).defer("input", "plan"), pk=run_id)
+        self._need(may_see_payloads(request.user, run))
         return payloads.payload_view(request, run_id, kind=kind, key=key)
 
     # --- verbs --------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,6 +13,7 @@ from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_
 from workflows.api.problems import problem
 from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
+from workflows.rights import may_see_payloads
 from workflows.states import RunState
 
 POLL_SECONDS = 5
@@ -23,6 +24,14 @@ SEQ_MAX = 10**18 - 1  # below 64 bits, as `outbox.wire` reads cursors
 def visible_run(request: Request, run_id: UUID) -> Run:
     """The run, if the caller may see it. Raises Http404."""
     return get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+
+
+def run_with_payloads(request: Request, run_id: UUID) -> Run:
+    """The run, if the caller may read what came of it. Raises Http404, PermissionDenied."""
+    run = visible_run(request, run_id)
+    if not may_see_payloads(request.user, run):
+        raise PermissionDenied
+    return run
 
 
 class RunList(StartRun):
@@ -93,7 +102,7 @@ class RunItems(APIView):
         """Committed items in the order of their events. Query: step, after (a seq), limit."""
         after = whole_number(request.query_params.get("after", "0"), name="after", low=0, high=SEQ_MAX)
         limit = page_size(request.query_params.get("limit"))
-        run = visible_run(request, run_id)
+        run = run_with_payloads(request, run_id)
         step = plain_text(request.query_params.get("step"), name="step")
         items = selectors.page_items(run, after=after, limit=limit, step=step)
         following = items[-1]["seq"] if len(items) == limit else None
@@ -103,7 +112,7 @@ class RunItems(APIView):
 class RunResult(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """The output of the last step, once the run has completed."""
-        run = visible_run(request, run_id)
+        run = run_with_payloads(request, run_id)
         if run.state in UNDONE:
             detail = "The run was undone, and its result with it: run it again for a new one."
             return problem("result-lost", detail, current_state=run.state)

@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -230,6 +231,17 @@ def finished_run(owner) -> Run:
     )
     run.steps.filter(name="write_report").update(output=files.model_dump(mode="json"))
     return run
+
+
+def test_the_report_of_somebody_else_takes_the_permission_for_payloads(client, owner):
+    staff = User.objects.create_user("stefan", is_staff=True)
+    address = reverse("report-pdf", args=[finished_run(owner).id])
+    client.force_login(staff)
+    answer = client.get(address)
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission-denied")
+    assert client.get(address, headers={"Accept": "text/html"}).status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="view_payloads"))
+    assert client.get(address).status_code == 200
 
 
 def test_the_reports_are_served_to_their_owner(api, owner):

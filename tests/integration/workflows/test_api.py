@@ -2,6 +2,7 @@ import base64
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -226,3 +227,31 @@ def test_an_account_that_was_closed_sees_nothing(client, owner, run):
     owner.is_active = False
     owner.save()
     assert client.get(url("run", run)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("reader", "status"),
+    [("anna", 200), ("bert", 404), ("stefan", 403), ("vera", 200), ("olga", 200)],
+)
+def test_what_came_of_a_run_is_its_owners_and_theirs_who_have_the_permission(
+    client, owner, stranger, operator, reader, status
+):
+    """Of API and admin alike; in the admin, where only staff with `view_run` come."""
+    permissions = {name: Permission.objects.get(codename=name) for name in ("view_payloads", "view_run")}
+    owner.user_permissions.add(permissions["view_run"])
+    for name in ("stefan", "vera"):
+        User.objects.create_user(name, is_staff=True).user_permissions.add(permissions["view_run"])
+    User.objects.get(username="vera").user_permissions.add(permissions["view_payloads"])
+    run = make_run(owner, state=RunState.COMPLETED, steps=(StepState.COMPLETED,) * 3)
+
+    client.force_login(User.objects.get(username=reader))
+    assert client.get(url("run", run)).status_code == (404 if status == 404 else 200)
+    for name in ("run-items", "run-result"):
+        assert client.get(url(name, run)).status_code == status, name
+    if reader in ("anna", "bert"):
+        User.objects.filter(username=reader).update(is_staff=True)
+    if reader != "bert":
+        answer = client.get(reverse("admin:workflows_run_payload", args=[run.pk, "input", run.pk]))
+        assert answer.status_code == status
+        page = client.get(reverse("admin:workflows_run_change", args=[run.pk])).content.decode()
+        assert ("/payload/" in page) == (status == 200)
