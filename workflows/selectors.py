@@ -1,6 +1,6 @@
 """Everything that API, pages and admin read of runs; prefetching is decided here."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,9 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import BigIntegerField, Q, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 from django.urls import reverse
 
 from outbox import wire
@@ -25,6 +27,7 @@ from workflows.states import RUN_TERMINAL, STEP_DONE, STEP_TERMINAL, RunState, S
 Link = Callable[[str], str]
 Viewer = User | AnonymousUser | None
 
+USAGE = ("tokens_in", "tokens_out")
 WAITING_FOR_WORKER = "Waiting for a worker"
 
 
@@ -62,7 +65,7 @@ def snapshot(
     """
     stream = Stream.objects.get(key=run.id)
     steps = steps_of(run) if steps is None else steps
-    usage = _usage(Attempt.objects.filter(step__run=run).values_list("usage", flat=True))
+    usage = usage_of([run.id])[run.id]
     return {
         **_row(run, steps, stream, usage, link=link, viewer=viewer),
         "steps": [step_snapshot(step) for step in steps],
@@ -108,12 +111,9 @@ def run_rows(runs: Sequence[Run], *, link: Link = str, viewer: Viewer = None) ->
     planned = Step.objects.filter(run_id__in=ids, parent__isnull=True)
     for step in planned.order_by("position").defer("output", "item"):
         steps[step.run_id].append(step)
-    usages: dict[UUID, list[dict[str, int]]] = {run_id: [] for run_id in ids}
-    for run_id, usage in Attempt.objects.filter(step__run_id__in=ids).values_list("step__run_id", "usage"):
-        usages[run_id].append(usage)
+    usages = usage_of(ids)
     return [
-        _row(run, steps[run.id], streams[run.id], _usage(usages[run.id]), link=link, viewer=viewer)
-        for run in runs
+        _row(run, steps[run.id], streams[run.id], usages[run.id], link=link, viewer=viewer) for run in runs
     ]
 
 
@@ -235,12 +235,18 @@ def _public(error: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if error is None else {name: error[name] for name in ("code", "detail", "retryable")}
 
 
-def _usage(usages: Iterable[dict[str, int]]) -> dict[str, Any]:
-    total: dict[str, Any] = {"tokens_in": 0, "tokens_out": 0, "cost": None}
-    for usage in usages:
-        for name in ("tokens_in", "tokens_out"):
-            total[name] += usage.get(name, 0)
-    return total
+def usage_of(run_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """What all attempts of each run used: `{tokens_in, tokens_out, cost}`.
+
+    The database sums it up: a fan-out has an attempt and more for each of its thousands of parts.
+    """
+    sums = {name: Sum(Cast(KT(f"usage__{name}"), BigIntegerField())) for name in USAGE}
+    rows = Attempt.objects.filter(step__run_id__in=run_ids).order_by().values("step__run_id").annotate(**sums)
+    found = {row["step__run_id"]: row for row in rows}
+    return {
+        run_id: {**{name: found.get(run_id, {}).get(name) or 0 for name in USAGE}, "cost": None}
+        for run_id in run_ids
+    }
 
 
 def _links(run: Run, link: Link) -> dict[str, str]:

@@ -118,10 +118,6 @@ def no_button(run: Run, steps: list[Step], request: HttpRequest) -> str:
 
 def facts(read: RunRead, *, can_view: bool) -> dict[str, Any]:
     run = read.run
-    tokens = {
-        name: sum(attempt.usage.get(name, 0) for attempt in read.attempts)
-        for name in ("tokens_in", "tokens_out")
-    }
     ended = run.finished_at or (None if run.is_terminal else read.now)
     return {
         "reference": str(run.pk)[-8:],
@@ -129,7 +125,7 @@ def facts(read: RunRead, *, can_view: bool) -> dict[str, Any]:
         "duration": _between(run.started_at, ended),
         "done": sum(step.state in STEP_DONE for step in read.steps),
         "input": payload_of("input", run, run_id=run.pk, can_view=can_view),
-        "tokens": tokens if any(tokens.values()) else None,
+        "tokens": read.usage if any(read.usage.values()) else None,
     }
 
 

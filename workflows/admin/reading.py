@@ -18,7 +18,7 @@ from workflows.models import Attempt, AuditEntry, Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
 from workflows.rights import may_see_payloads
-from workflows.selectors import consistent_read, runs_visible_to
+from workflows.selectors import consistent_read, runs_visible_to, usage_of
 from workflows.states import RUN_TERMINAL, RunState, StepState
 
 Row = TypeVar("Row", bound=Model)
@@ -93,7 +93,8 @@ class RunRead:
     steps: list[Step]
     failed_parts: list[Step]  # of fan-outs
     children: list[Run]
-    attempts: list[Attempt]  # latest first
+    attempts: list[Attempt]  # latest first, no more than fit a page
+    usage: dict[str, Any]  # of all attempts, as `selectors.usage_of` sums it up
     items: Page[Item]
     events: Page[Entry]
     audit: list[AuditEntry]
@@ -115,6 +116,7 @@ def read_run(reader: Reader, run_id: UUID, *, at: Position) -> RunRead:
                 _runs(reader).filter(parent_id=run_id).defer("input", "plan").order_by("-created_at")
             ),
             attempts=list(_attempts(run_id)[: conf().admin_attempts_max]),
+            usage=usage_of([run_id])[run_id],
             items=_page(items, before=at.items_before, limit=conf().admin_items_page_size),
             events=_page(_events(run_id), before=at.events_before, limit=conf().admin_events_page_size),
             audit=list(_audit(run_id)[: conf().admin_attempts_max]),

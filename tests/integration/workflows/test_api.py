@@ -163,6 +163,31 @@ def test_the_list_costs_the_same_queries_however_many_runs_it_shows(client, owne
     assert len(eleven) == len(one) < 12
 
 
+def test_the_database_sums_up_what_the_attempts_of_a_run_used(client, owner, run):
+    other = make_run(owner)
+    first, second, _ = run.steps.order_by("position")
+    first.attempts.update(usage={"tokens_in": 2**40, "tokens_out": 3})
+    second.attempts.update(usage={"tokens_in": 7})
+    first.attempts.create(
+        kind="undo",
+        number=1,
+        state="failed",
+        started_at=NOW,
+        finished_at=NOW,
+        usage={"tokens_in": 1, "tokens_out": 2},
+    )
+    client.force_login(owner)
+    with CaptureQueriesContext(connection) as queries:
+        snapshot = client.get(url("run", run)).json()
+        rows = {row["id"]: row for row in client.get(reverse("runs")).json()["runs"]}
+    used = {"tokens_in": 2**40 + 8, "tokens_out": 5, "cost": None}
+    assert snapshot["usage"] == rows[str(run.pk)]["usage"] == used
+    assert rows[str(other.pk)]["usage"] == {"tokens_in": 0, "tokens_out": 0, "cost": None}
+    asked = [query["sql"] for query in queries if 'FROM "workflows_attempt"' in query["sql"]]
+    assert len(asked) == 2
+    assert all("SUM(" in sql for sql in asked), "one row a run comes back, not one an attempt"
+
+
 QUERIES = [
     "limit=0",
     "limit=x",
