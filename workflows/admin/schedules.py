@@ -18,7 +18,10 @@ from workflows.services import scheduling
 from workflows.services.scheduling import TASK, TIMINGS, ScheduledRun
 
 PERMISSION = "workflows.start_run"
-EXAMPLE = '{"workflow": "document-analysis", "input": {}, "owner": "anna", "catch_up": "once"}'
+EXAMPLE = (
+    '{"workflow": "document-analysis", "input": {"filename": "lease.pdf", "media_type": "application/pdf", '
+    '"storage_name": "uploads/lease.pdf", "size_bytes": 48213, "sha256": "7f3a…"}, "owner": "anna", "catch_up": "once"}'
+)
 
 
 class ScheduleForm(PeriodicTaskForm):  # type: ignore[misc]

@@ -6,8 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from workflows.api.pagination import whole_number
 from workflows.definitions import FanOut, Step, Wait, Workflow, find, registry
 from workflows.engine.plan import freeze
+
+VERSION_MAX = 10**9 - 1
 
 
 class WorkflowList(APIView):
@@ -21,7 +24,7 @@ class WorkflowDetail(APIView):
     def get(self, request: Request, name: str) -> Response:
         """One workflow with its schemas. Query: version."""
         text = request.query_params.get("version")
-        version = int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
+        version = None if text is None else whole_number(text, name="version", low=0, high=VERSION_MAX)
         workflow = find(name, version=version)
         return Response({**_row(workflow), **_schemas(workflow)})
 

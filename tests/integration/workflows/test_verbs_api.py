@@ -322,6 +322,25 @@ def test_the_definitions_are_there_to_read(client, owner):
 
 
 @pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        ("1", 200),
+        ("2", 404),
+        ("abc", 400),
+        ("-1", 400),
+        ("0", 404),
+        ("", 400),
+        ("²", 400),
+        ("9" * 5_000, 400),
+    ],
+)
+def test_a_version_that_is_none_is_not_taken_for_the_newest(client, owner, version, status):
+    client.force_login(owner)
+    answer = client.get(reverse("workflow", args=["test-asking"]), {"version": version})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
     "path", ["/api/v1/runs/not-an-id", "/api/v1/nothing", f"/api/v1/runs/{uuid4()}/explode"]
 )
 def test_an_address_that_does_not_exist_answers_a_program(client, operator, path):

@@ -1,7 +1,10 @@
 """Schedules in the admin: what cannot start its run is refused when it is saved, with the way out."""
 
+import html
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -10,6 +13,7 @@ from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from tests.flows import ordering
+from workflows.admin.schedules import EXAMPLE
 from workflows.models import Run
 from workflows.services.scheduling import TASK
 
@@ -62,6 +66,13 @@ def test_a_schedule_is_saved_and_told_in_the_list(save, admin):
     page = admin.get(LIST).content.decode()
     assert "test-ordering as anna" in page
     assert "09:00:00" in page
+
+
+def test_the_example_of_the_form_and_that_of_the_guide_can_be_saved_as_they_are(save, admin):
+    assert EXAMPLE in html.unescape(admin.get(f"{LIST}add/").content.decode())
+    assert save(kwargs=EXAMPLE) == {}
+    (block,) = re.findall(r"```json\n(.*?)```", Path("docs/schedules.md").read_text(), re.DOTALL)
+    assert save(name="nightly", kwargs=block) == {}
 
 
 @pytest.mark.parametrize(
