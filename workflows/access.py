@@ -13,7 +13,12 @@ from django.utils.crypto import constant_time_compare
 
 from outbox.models import Audience
 from streaming.gateway import PooledAccess, Seen
+from workflows.events import ItemCommitted, ItemRejected, ItemReplaced
+from workflows.rights import may_see_payloads
 from workflows.selectors import runs_visible_to
+
+# What came of a run, rather than how it went.
+PAYLOAD_TYPES = frozenset({ItemCommitted.TYPE, ItemReplaced.TYPE, ItemRejected.TYPE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +54,11 @@ def look(principal: Principal, run_id: UUID) -> Seen | None:
     user = User.objects.filter(pk=principal.user_id, is_active=True).first()
     if user is None or not _is_signed_in(user, principal):
         return None
-    if not runs_visible_to(user).filter(pk=run_id).exists():
+    run = runs_visible_to(user).filter(pk=run_id).only("owner").first()
+    if run is None:
         return None
-    return Seen(Audience.OPERATOR if user.is_staff else Audience.MEMBER)
+    withheld = frozenset() if may_see_payloads(user, run) else PAYLOAD_TYPES
+    return Seen(Audience.OPERATOR if user.is_staff else Audience.MEMBER, withheld)
 
 
 def _is_signed_in(user: User, principal: Principal) -> bool:

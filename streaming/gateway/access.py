@@ -1,5 +1,6 @@
 """Who may follow what. The gateway asks; whoever knows runs answers, and is handed in from above."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -7,13 +8,18 @@ from uuid import UUID
 
 from outbox.models import Audience
 from streaming.gateway.reads import read
+from streaming.hints import LogEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A principal may see a run, and of its events those of `audience` and the wider ones."""
+    """A principal may see a run, and of its events those of `audience` and the wider ones.
+
+    withheld: types of events that are not for this principal all the same.
+    """
 
     audience: Audience
+    withheld: frozenset[str] = frozenset()
 
     @property
     def allowed(self) -> frozenset[str]:
@@ -22,7 +28,12 @@ class Seen:
     @property
     def is_full(self) -> bool:
         """Whether every event is visible, so that numbers without a jump may be relied on."""
-        return len(self.allowed) == len(Audience)
+        return len(self.allowed) == len(Audience) and not self.withheld
+
+    def shows(self, event: LogEvent) -> bool:
+        if event.audience not in self.allowed:
+            return False
+        return not self.withheld or json.loads(event.body)["type"] not in self.withheld
 
 
 class Access(Protocol):

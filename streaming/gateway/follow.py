@@ -82,7 +82,11 @@ async def open_run(run: UUID, *, principal: Any, access: Access, cursors: Sequen
     except ValueError as error:
         raise misfit(str(error)) from error
     # Hidden events are nothing that this reader could be missing.
-    head = tip.seq if seen.is_full else max(after, await read(read_last_visible, run, seen.allowed))
+    head = (
+        tip.seq
+        if seen.is_full
+        else max(after, await read(read_last_visible, run, seen.allowed, seen.withheld))
+    )
     return Opening(run=run, principal=principal, access=access, seen=seen, tip=tip, after=after, head=head)
 
 
@@ -177,7 +181,7 @@ class _Follower:
         for event in events:
             if MAY_END in event.body:
                 self._must_verify = True
-            if event.audience in self._seen.allowed:
+            if self._seen.shows(event):
                 self._shown = event.seq
                 self._ready.append(Event(event.seq, event.body))
 

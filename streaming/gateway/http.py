@@ -1,5 +1,6 @@
 """`GET /api/v1/runs/{id}/events`: one address, three formats of the same log."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -42,8 +43,16 @@ async def events_response(
 
 async def _json_response(opening: Opening, *, limit: int) -> HttpResponse:
     try:
+        seen, after = opening.seen, opening.after
         page = await read(
-            events_page, opening.run, after=opening.after, limit=limit, audience=opening.seen.audience
+            partial(
+                events_page,
+                opening.run,
+                after=after,
+                limit=limit,
+                audience=seen.audience,
+                withheld=seen.withheld,
+            )
         )
     except Stream.DoesNotExist as error:
         raise not_found() from error

@@ -47,20 +47,28 @@ def read_page(run: UUID, *, after: int, limit: int) -> Page:
     return Page(events, is_last=len(events) < limit)
 
 
-def read_last_visible(run: UUID, allowed: frozenset[str]) -> int:
-    """The number of the last event that a reader of these audiences may see; 0 when there is none."""
-    visible = Entry.objects.filter(stream=run, audience__in=allowed).order_by("-seq")
+def read_last_visible(run: UUID, allowed: frozenset[str], withheld: frozenset[str]) -> int:
+    """The number of the last event that a reader of these audiences may see; 0 when there is none.
+
+    withheld: types that it may not.
+    """
+    visible = (
+        Entry.objects.filter(stream=run, audience__in=allowed).exclude(type__in=withheld).order_by("-seq")
+    )
     return visible.values_list("seq", flat=True).first() or 0
 
 
-def events_page(run: UUID, *, after: int, limit: int, audience: Audience) -> dict[str, Any]:
+def events_page(
+    run: UUID, *, after: int, limit: int, audience: Audience, withheld: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """The JSON page of a log: `events` (envelopes above `after`), `next` (the cursor to go on from, null at the
-    end), `seq` and `epoch` (the head of the log before the events were read).
+    end), `seq` and `epoch` (the head of the log before the events were read). Without those of a `withheld` type.
 
     Raises Stream.DoesNotExist.
     """
     stream = Stream.objects.get(key=run)
     visible = stream.entries.filter(seq__gt=after, audience__in=Audience.seen_by(audience))
+    visible = visible.exclude(type__in=withheld)
     entries = list(visible.order_by("seq")[: limit + 1])
     page = entries[:limit]
     return {

@@ -43,7 +43,7 @@ async def _present(opening: Opening) -> AsyncIterator[bytes]:
     What the log itself does not have is named as a gap; without its last events it has no end.
     """
     await release_request_thread()
-    head, seen, allowed = opening.tip.seq, opening.after, opening.seen.allowed
+    head, seen = opening.tip.seq, opening.after
     while seen < head:
         limit = min(conf().follow_page_events, head - seen)
         page = await read(partial(read_page, opening.run, after=seen, limit=limit))
@@ -55,7 +55,7 @@ async def _present(opening: Opening) -> AsyncIterator[bytes]:
         for event in fresh:
             if event.seq > seen + 1:
                 lines.append(line(Gap(seen, event.seq)))
-            if event.audience in allowed:
+            if opening.seen.shows(event):
                 lines.append(line(Event(event.seq, event.body)))
             seen = event.seq
         yield b"".join(lines)

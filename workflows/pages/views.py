@@ -25,6 +25,7 @@ from workflows.pages.conf import conf
 from workflows.pages.deeds import Deeds, deeds_of
 from workflows.pages.painting import Painter, rows
 from workflows.pages.words import words
+from workflows.rights import may_see_payloads
 
 Snapshot = Mapping[str, Any]
 
@@ -52,10 +53,17 @@ def show(
         steps = selectors.steps_of(run)
         snapshot = selectors.snapshot(run, viewer=request.user, steps=steps)
         deeds = deeds_of(request.user, run, steps, given=given, refusal=refusal)
-        items = selectors.page_items(run, limit=limit + 1)
+        is_withheld = not may_see_payloads(request.user, run)
+        items = [] if is_withheld else selectors.page_items(run, limit=limit + 1)
         said = said_so_far(run_id)
     context = page_context(
-        snapshot, items[:limit], said, is_cut=len(items) > limit, now=timezone.now(), deeds=deeds
+        snapshot,
+        items[:limit],
+        said,
+        is_cut=len(items) > limit,
+        is_withheld=is_withheld,
+        now=timezone.now(),
+        deeds=deeds,
     )
     return render(request, "runs/detail.html", context, status=status)
 
@@ -66,10 +74,14 @@ def page_context(
     said: Mapping[str, Any],
     *,
     is_cut: bool,
+    is_withheld: bool = False,
     now: datetime,
     deeds: Deeds | None = None,
 ) -> dict[str, Any]:
-    """Everything that `runs/detail.html` shows. items: as of `selectors.page_items`; said: of `said_so_far`."""
+    """Everything that `runs/detail.html` shows. items: as of `selectors.page_items`; said: of `said_so_far`.
+
+    is_withheld: what came of the run is not for this reader.
+    """
     model = item_model(run)
     noun = nouns(model)
     painter = Painter(words=words(), now=now, noun=noun, labels=field_labels(model))
@@ -92,7 +104,8 @@ def page_context(
         "cards": [painter.card(item) for item in in_order(run, items)],
         "blank": painter.card(blank),
         "is_cut": is_cut,
-        "has_items": model is not None or bool(items),
+        "is_withheld": is_withheld,
+        "has_items": (model is not None or bool(items)) and not is_withheld,
         "items_title": label(noun[1], {}),
         "items_count": sum(step["items_count"] for step in run["steps"]),
         "item_template": chosen("runs/item", run),

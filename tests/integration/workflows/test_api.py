@@ -2,12 +2,13 @@ import base64
 from uuid import UUID, uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from outbox.append import append
+from outbox.append import Message, append
 from tests.factories import NOW, make_run, messages
 from workflows.models import AuditEntry, Item, Run
 from workflows.states import RunState, StepState
@@ -186,6 +187,28 @@ def test_the_database_sums_up_what_the_attempts_of_a_run_used(client, owner, run
     asked = [query["sql"] for query in queries if 'FROM "workflows_attempt"' in query["sql"]]
     assert len(asked) == 2
     assert all("SUM(" in sql for sql in asked), "one row a run comes back, not one an attempt"
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson"])
+def test_the_log_of_somebody_elses_run_is_shown_without_what_came_of_it(client, owner, run, format):
+    with transaction.atomic():
+        append(run.id, [Message(type="item.committed", payload={"value": {"text": "a lamp"}})], now=NOW)
+    staff = User.objects.create_user("stefan", is_staff=True)
+    for user, is_shown in ((owner, True), (staff, False)):
+        client.force_login(user)
+        answer = client.get(f"{url('run-events', run)}?format={format}")
+        text = body_of(answer)
+        assert '"type":"message"' in text
+        assert ("a lamp" in text) == is_shown
+    staff.user_permissions.add(Permission.objects.get(codename="view_payloads"))
+    assert "a lamp" in body_of(client.get(f"{url('run-events', run)}?format={format}"))
+
+
+def body_of(answer) -> str:
+    async def read() -> bytes:
+        return b"".join([chunk async for chunk in answer.streaming_content])
+
+    return (async_to_sync(read)() if answer.streaming else answer.content).decode()
 
 
 QUERIES = [

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -232,3 +232,19 @@ def test_what_the_parts_of_a_fan_out_found_stands_in_their_order(owner: User) ->
     items = [{"step": step, "index": index} for step, index in places]
     shown = [(item["step"], item["index"]) for item in in_order(run, items)]
     assert shown == [("unheard[1]", 0), ("read", 4), ("score[2]", 0), ("score[2]", 1), ("score[10]", 0)]
+
+
+@pytest.mark.django_db
+def test_what_came_of_somebody_elses_run_is_not_on_its_page(client: Client, owner: User) -> None:
+    run = make_run(owner, state=RunState.COMPLETED, steps=(StepState.COMPLETED,) * 3)
+    commit_item(run, 0, text="a shade of silk")
+    staff = User.objects.create_user("stefan", is_staff=True)
+    client.force_login(staff)
+    said = words_of(client.get(reverse("run-page", args=[run.id])).content.decode())
+    assert "a shade of silk" not in said
+    assert "Download the result" not in said
+    assert "The result is its owner's." in said
+    staff.user_permissions.add(Permission.objects.get(codename="view_payloads"))
+    said = words_of(client.get(reverse("run-page", args=[run.id])).content.decode())
+    assert "a shade of silk" in said
+    assert "Download the result" in said

@@ -224,6 +224,19 @@ async def test_a_reader_is_shown_its_audience_only_and_its_head_is_what_it_can_s
         assert (await follower.until(Head))[1] == Head(3, 1)
 
 
+async def test_events_of_a_type_that_is_withheld_are_not_shown_old_or_new(log, following, rights):
+    rights.seen = Seen(Audience.OPERATOR, frozenset({"item.committed"}))
+    await log.write("attempt.started", audience=Audience.OPERATOR)
+    await log.write("item.committed")
+    async with following(log) as follower:
+        before, _ = await follower.until(CaughtUp)
+        assert before[0] == Opened(log.run, 0, 1, 1, False)
+        assert [item.seq for item in before[1:]] == [1]
+
+        await log.send("item.committed", "message")
+        assert await follower.events(up_to=4) == [4]
+
+
 async def test_frames_are_shown_live_to_those_who_may_see_them(log, following, rights):
     rights.seen = Seen(Audience.MEMBER)
     async with following(log) as follower:
