@@ -30,7 +30,7 @@ ROOMS = {
         {"engine"},
         {"events", "models"},
         {"execution", "services"},
-        {"rights"},
+        {"rights", "usage"},
         {"selectors"},
         {"access", "tasks", "testing"},
         {"api", "admin", "pages"},

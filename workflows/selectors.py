@@ -8,26 +8,24 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
-from django.db.models import BigIntegerField, Q, Sum
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast
+from django.db.models import Q
 from django.urls import reverse
 
 from outbox import wire
 from outbox.models import Stream
 from workflows.definitions import find
 from workflows.errors import UnknownWorkflow
-from workflows.models import Attempt, Item, Run, Step
+from workflows.models import Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
 from workflows.rights import actions_for
 from workflows.services.outputs import read_output
 from workflows.states import RUN_TERMINAL, STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
+from workflows.usage import usage_of
 
 Link = Callable[[str], str]
 Viewer = User | AnonymousUser | None
 
-USAGE = ("tokens_in", "tokens_out")
 WAITING_FOR_WORKER = "Waiting for a worker"
 
 
@@ -233,20 +231,6 @@ def moment(value: datetime | None) -> str | None:
 def _public(error: dict[str, Any] | None) -> dict[str, Any] | None:
     """An error without what only operators may see."""
     return None if error is None else {name: error[name] for name in ("code", "detail", "retryable")}
-
-
-def usage_of(run_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    """What all attempts of each run used: `{tokens_in, tokens_out, cost}`.
-
-    The database sums it up: a fan-out has an attempt and more for each of its thousands of parts.
-    """
-    sums = {name: Sum(Cast(KT(f"usage__{name}"), BigIntegerField())) for name in USAGE}
-    rows = Attempt.objects.filter(step__run_id__in=run_ids).order_by().values("step__run_id").annotate(**sums)
-    found = {row["step__run_id"]: row for row in rows}
-    return {
-        run_id: {**{name: found.get(run_id, {}).get(name) or 0 for name in USAGE}, "cost": None}
-        for run_id in run_ids
-    }
 
 
 def _links(run: Run, link: Link) -> dict[str, str]:

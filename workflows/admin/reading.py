@@ -18,8 +18,9 @@ from workflows.models import Attempt, AuditEntry, Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
 from workflows.rights import may_see_payloads
-from workflows.selectors import consistent_read, runs_visible_to, usage_of
+from workflows.selectors import consistent_read, runs_visible_to
 from workflows.states import RUN_TERMINAL, RunState, StepState
+from workflows.usage import usage_of
 
 Row = TypeVar("Row", bound=Model)
 # Named one by one, since an index knows what a state is and not what it is not.
