@@ -1,7 +1,8 @@
 """The verbs over HTTP: who may, what is answered, and that a repeated request is one."""
 
 import json
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
