@@ -5,8 +5,11 @@
 
 python := .venv/bin/python
 install := config/setup/install.sh
-# Extra arguments for pytest, such as ARGS="-k relay". With them a second run that finds no test (5) is no failure.
+# Extra arguments for pytest, such as ARGS="-k relay". With them a part that finds no test (5) is no failure.
 ARGS ?=
+none_is_fine = $(if $(ARGS),|| [ $$? = 5 ])
+# Each worker has a database, a Redis and a data folder of its own.
+parallel := -n auto --maxprocesses 4
 # What a server on the internet sets; `make lint` checks that nothing more is asked for.
 production := env -u DEBUG HTTPS=true ALLOWED_HOSTS=longhaul.example.com \
 	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz \
@@ -23,10 +26,11 @@ up: ## start everything and keep it up until Ctrl-C; prints addresses and passwo
 	@$(install) runtime
 	@$(python) manage.py up
 
-test: ## the whole suite on SQLite, then everything that touches the database again on PostgreSQL
+test: ## the whole suite; everything that touches the database on SQLite and on PostgreSQL
 	@$(install) dev
-	$(python) -m pytest $(ARGS)
-	$(python) -m tests.postgres -- $(python) -m pytest tests/integration $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
+	$(python) -m pytest $(parallel) tests/test_*.py tests/unit tests/integration $(ARGS) $(none_is_fine)
+	$(python) -m tests.postgres -- $(python) -m pytest $(parallel) tests/integration $(ARGS) $(none_is_fine)
+	$(python) -m pytest tests/acceptance tests/browser $(ARGS) $(none_is_fine)
 
 faults: ## break real processes and look what holds: ARGS="--seed 7 --cells G2.* --quick --list --promises --rolling"
 	@$(install) dev
