@@ -61,4 +61,6 @@ def test_a_blank_page_ends_as_a_failed_run_with_a_sentence_and_an_operator_may_r
     assert snapshot["state"] == "failed"
     assert snapshot["error"]["code"] == "no-text"
     assert snapshot["state_info"].startswith("No text could be read")
-    assert snapshot["allowed_actions"] == ["retry", "rerun", "skip", "erase"]
+    assert snapshot["allowed_actions"] == [], "its owner may only look"
+    operators = stack.snapshot(run, as_operator=True)
+    assert operators["allowed_actions"] == ["retry", "rerun", "skip", "erase"]
