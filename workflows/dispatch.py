@@ -7,7 +7,6 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 from celery import Signature, chain, current_app
@@ -34,7 +33,7 @@ def send_on_commit(chains: Sequence[Sequence[Link]]) -> None:
     """Send after the commit that made the first link of each chain acquirable. Failing is logged, not raised."""
     waiting = [links for links in chains if links]
     if waiting:
-        transaction.on_commit(partial(_send_all, waiting), robust=True)
+        transaction.on_commit(lambda: _send_all(waiting), robust=True)  # Django cannot name a partial
 
 
 def _send_all(chains: Sequence[Sequence[Link]]) -> None:

@@ -19,7 +19,7 @@ from workflows.models import Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
 from workflows.rights import actions_for
-from workflows.services.outputs import read_output
+from workflows.services.outputs import read_output, read_parts
 from workflows.states import RUN_TERMINAL, STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
 from workflows.usage import usage_of
 
@@ -220,8 +220,7 @@ def result(run: Run) -> Any:
     last = run.steps.filter(parent__isnull=True).defer("output", "item").order_by("-position")[0]
     if last.kind != StepKind.FAN_OUT:
         return read_output(last.id)
-    parts = last.parts.filter(state=StepState.COMPLETED).order_by("index")
-    return [read_output(part) for part in parts.values_list("pk", flat=True)]
+    return read_parts(last)
 
 
 def moment(value: datetime | None) -> str | None:

@@ -64,7 +64,10 @@ def generate(
     rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
     rejected += yield from _take(ctx, rest, items)
     if finish is not None:
-        ctx.usage = {"tokens_in": finish.usage.tokens_in, "tokens_out": finish.usage.tokens_out}
+        ctx.usage = {
+            "tokens_in": int(finish.usage.tokens_in),
+            "tokens_out": int(finish.usage.tokens_out),
+        }
     _refuse_incomplete(end, finish)
     return Generated(finish_reason=finish.reason if finish else "stop", rejected=rejected)
 

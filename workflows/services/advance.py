@@ -17,7 +17,7 @@ from workflows.errors import UnknownWorkflow
 from workflows.models import Run, Step
 from workflows.services import fanning, stopping, undoing
 from workflows.services.links import chains_of, first_alarm
-from workflows.services.outputs import blob_of
+from workflows.services.outputs import blob_of_step
 from workflows.states import STEP_DONE, RunState, StepKind, StepState
 
 
@@ -94,7 +94,7 @@ def _settle_state(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Mes
         run.complete(now=now)
         run.save()
         count = sum(step.items_count for step in steps)
-        return [events.message(events.RunCompleted(items_count=count, result=blob_of(_result(steps))))]
+        return [events.message(events.RunCompleted(items_count=count, result=blob_of_step(steps[-1])))]
     unfinished = [step for step in steps if step.state not in {StepState.PENDING, *STEP_DONE}]
     waits = [step for step in unfinished if step.state == StepState.WAITING]
     if waits and len(waits) == len(unfinished):
@@ -114,11 +114,3 @@ def _begin_waiting(run: Run, step: Step, *, now: datetime) -> list[Message]:
         name=step.name, answer_schema=answer_schema(run, step), expires_at=step.deadline_at
     )
     return [*started, events.message(waiting)]
-
-
-def _result(steps: Sequence[Step]) -> object:
-    """The output of the last step, read on purpose: it was left in its row so far."""
-    last = steps[-1]
-    if "output" in last.__dict__:
-        return last.output_file or last.output
-    return Step.objects.values_list("output", flat=True).get(pk=last.pk)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from django.db import transaction
+
 from outbox.clock import Clock
 from workflows.conf import conf
 from workflows.models import RequestKey
@@ -18,8 +20,10 @@ def purge_expired_keys(*, clock: Clock) -> int:
     purged = 0
     for _ in range(BATCHES):
         expired = RequestKey.objects.filter(created_at__lte=until).order_by("created_at")
-        batch = list(expired.values_list("pk", flat=True)[:BATCH_ROWS])
-        purged += RequestKey.objects.filter(pk__in=batch).delete()[0]
+        with transaction.atomic():  # two that delete the same rows in other orders would wait for each other
+            locked = expired.select_for_update(skip_locked=True)
+            batch = list(locked.values_list("pk", flat=True)[:BATCH_ROWS])
+            purged += RequestKey.objects.filter(pk__in=batch).delete()[0]
         if len(batch) < BATCH_ROWS:
             break
     return purged

@@ -32,16 +32,13 @@ def expand(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) -> tup
     """
     planned = Plan.from_json(run.plan).step(step.position)
     source = next(other for other in steps if other.name == planned.over)
+    items, fault = _usable_items(source)
+    unknown = step.outcome_unknown
     step.expand(now=now)
+    if fault is not None:
+        step.outcome_unknown = unknown  # no part was made: nothing more can have had an effect
+        return [], _refuse(run, step, fault, now=now)
     step.save()
-    try:
-        items = _items_of(source)
-    except StoredValueLost as error:  # of a run that took its outputs over from another one
-        return [], _refuse(
-            run, step, ErrorInfo(code=error.code, detail=error.detail, retryable=False), now=now
-        )
-    if len(items) > conf().fan_out_max_parts:
-        return [], _refuse(run, step, _too_many(len(items)), now=now)
     _make_parts(run, step, planned, items, now=now)
     Step.objects.open_parts(step, due_at=first_alarm(run, now), now=now)
     opened = list(step.parts.filter(state=StepState.READY).defer("output", "item").order_by("index"))
@@ -49,6 +46,15 @@ def expand(run: Run, steps: Sequence[Step], step: Step, *, now: datetime) -> tup
     expanded = events.message(events.StepExpanded(parts=len(items)), step=step.name)
     messages = [started, expanded]
     return opened, messages if opened else [*messages, *join(run, steps, now=now)]
+
+
+def _usable_items(source: Step) -> tuple[list[Any], ErrorInfo | None]:
+    """The items, or why there can be no parts of them."""
+    try:
+        items = _items_of(source)
+    except StoredValueLost as error:  # of a run that took its outputs over from another one
+        return [], ErrorInfo(code=error.code, detail=error.detail, retryable=False)
+    return items, _too_many(len(items)) if len(items) > conf().fan_out_max_parts else None
 
 
 def _items_of(source: Step) -> list[Any]:

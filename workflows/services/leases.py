@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import DateTimeField, F, Value
+from django.db.models.functions import Coalesce, Least
 
 from outbox.append import Message
 from outbox.clock import Clock
@@ -148,15 +150,12 @@ def renew(leases: Collection[Lease], *, clock: Clock) -> set[UUID]:
     The alarm is set to the earliest of the new expiry, the attempt's deadline and its idle limit. Activity that
     moves the idle limit meanwhile makes the alarm ring early at worst; the sweeper looks at the columns again.
     """
-    now = clock.now()
-    expires = now + timedelta(seconds=conf().lease_seconds)
-    tokens = {lease.token for lease in leases}
-    held = Step.objects.filter(lease_token__in=tokens).values_list(
-        "lease_token", "deadline_at", "idle_deadline_at"
-    )
-    kept = set()
-    for token, deadline, idle in held:
-        due = min(limit for limit in (expires, deadline, idle) if limit is not None)
-        if Step.objects.filter(lease_token=token).update(lease_expires_at=expires, due_at=due):
-            kept.add(token)
-    return tokens - kept
+    moment = Value(clock.now() + timedelta(seconds=conf().lease_seconds), output_field=DateTimeField())
+    # Of the row as it is now: a cancel may just have brought the deadline forward. Coalesced, since SQLite's least of
+    # something and NULL is NULL. One statement a lease: several rows at once could wait for each other.
+    due = Least(moment, F("deadline_at"), Coalesce(F("idle_deadline_at"), moment))
+    return {
+        lease.token
+        for lease in leases
+        if not Step.objects.filter(lease_token=lease.token).update(lease_expires_at=moment, due_at=due)
+    }

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from outbox import wire
 from workflows import events, storage
 from workflows.conf import conf
 from workflows.definitions import registry
 from workflows.engine.lease import Lease
 from workflows.models import Step
+from workflows.states import StepState
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Kept:
 def keep(lease: Lease, value: Any) -> Kept:
     """Store `value` outside its row if it is large. Raises what the storage raises: a retry may help."""
     encoded = wire.encode(value)
-    blob = events.Blob(size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())
+    blob = _blob(encoded)
     if blob.size <= conf().inline_output_bytes or _feeds_fan_out(lease):
         return Kept(value, None, blob)
     name = storage.save(f"{storage.folder_of(lease.run_id)}/{lease.step_id}-{lease.token}.json", encoded)
@@ -59,5 +62,27 @@ def read_output(step_id: UUID) -> Any:
 
 def blob_of(value: Any) -> events.Blob:
     """Size in bytes and SHA-256 of a value's canonical JSON."""
-    encoded = wire.encode(value)
+    return _blob(wire.encode(value))
+
+
+def _blob(encoded: bytes) -> events.Blob:
     return events.Blob(size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())
+
+
+def blob_of_step(step: Step) -> events.Blob:
+    """Size and SHA-256 of a step's output, wherever it is kept."""
+    values = Step.objects.values_list("output", "output_file")
+    loaded = "output" in step.__dict__
+    value, file = (step.output, step.output_file) if loaded else values.get(pk=step.pk)
+    return blob_of(value) if file is None else events.Blob(size=file["size"], sha256=file["sha256"])
+
+
+def read_parts(fan_out: Step) -> list[Any]:
+    """The outputs of all parts of a fan-out, in the order of its items; of those skipped, the ones that were given one.
+
+    Raises StoredValueLost.
+    """
+    has_one = Q(state__in=[StepState.COMPLETED, StepState.COMPENSATED])
+    done = fan_out.parts.filter(has_one | Q(state=StepState.SKIPPED, output__isnull=False))
+    rows = done.order_by("index").values_list("pk", "output", "output_file")
+    return [value if file is None else read_output(pk) for pk, value, file in rows]

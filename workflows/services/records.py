@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
 from outbox import wire
@@ -48,7 +47,7 @@ class LeasedRecords:
         return output
 
     def read_outputs(self, step_name: str) -> list[Any]:
-        """The JSON outputs of all parts of a fan-out, in the order of its items; skipped ones left out."""
+        """The JSON outputs of all parts of a fan-out, in order of its items. Raises LookupError, StoredValueLost."""
         fan_out = Step.objects.get(run_id=self._lease.run_id, name=step_name)
         if fan_out.kind != StepKind.FAN_OUT:
             raise LookupError(
@@ -58,10 +57,7 @@ class LeasedRecords:
             raise LookupError(
                 f"step {step_name} is {fan_out.state}: it has no outputs yet; order the steps the other way"
             )
-        has_one = Q(state__in=[StepState.COMPLETED, StepState.COMPENSATED])
-        done = fan_out.parts.filter(has_one | Q(state=StepState.SKIPPED, output__isnull=False))
-        rows = done.order_by("index").values_list("pk", "output", "output_file")
-        return [value if file is None else outputs.read_output(pk) for pk, value, file in rows]
+        return outputs.read_parts(fan_out)
 
     def read_item(self) -> tuple[str, Any]:
         """Of a part: the name of the step that its fan-out is over, and its item. Raises LookupError."""

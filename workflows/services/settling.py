@@ -65,8 +65,10 @@ def settle_for_certain(
             raise
         except Exception:
             logger.exception("outcome refused", extra={"run": str(lease.run_id), "step": lease.step_name})
-            outcome = Failed(error=UNSETTLED, outcome_unknown=True)
-            return outcome, _settle(lease, outcome, kept, clock=clock, roll=roll)
+            if kept is None or not left:  # it is the failure that is refused, or there is no time left
+                raise
+            outputs.discard_unused(lease, kept)
+            outcome, kept = Failed(error=UNSETTLED, outcome_unknown=True), None
     raise AssertionError("unreachable: the last try returns or raises")
 
 

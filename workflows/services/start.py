@@ -70,6 +70,9 @@ def start(
     `telemetry.incoming(headers)`; None: one of its own. Raises InvalidInput when `input` does not fit the workflow's
     model, `not_before` is too far ahead, or something cannot be stored; KeyReused.
     """
+    # Before anything is judged: a deploy since then may have made the rules stricter.
+    if (answered := find_answer(request, now=clock.now())) is not None:
+        return answered
     value = validate_input(workflow, input)
     refuse_long("unique_key", unique_key)
     refuse_far(not_before, now=clock.now())

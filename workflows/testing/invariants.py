@@ -35,6 +35,7 @@ def faults_of(run: Run) -> list[str]:
         *_states(steps, log),
         *_attempts(steps),
         *_items(run, log),
+        *_result(steps, log),
     ]
 
 
@@ -118,3 +119,20 @@ def _items(run: Run, log: list[Entry]) -> Iterator[str]:
     told = sum(entry.type == "item.committed" for entry in log)
     if told != len(rows):
         yield f"it has {len(rows)} items, and its log tells {told}"
+
+
+def _result(steps: list[Step], log: list[Entry]) -> Iterator[str]:
+    """What the end of a run says of its result is what its last step said of its output."""
+    last = next((step for step in reversed(steps) if step.parent_id is None), None)
+    if last is None:
+        return
+    said = [
+        entry.payload["output"] for entry in log if entry.type == "step.completed" and _is_of(entry, last)
+    ]
+    ends = [entry.payload["result"] for entry in log if entry.type == "run.completed"]
+    if ends and last.state == StepState.COMPLETED and said and ends[-1] != said[-1]:
+        yield f"its result is said to be {ends[-1]}, and the output of {last.name} was {said[-1]}"
+
+
+def _is_of(entry: Entry, step: Step) -> bool:
+    return bool(entry.headers.get("step") == step.name)

@@ -7,6 +7,7 @@ import pytest
 
 from tests import flows
 from tests.flows import Parcel, fanning, fanning_back, label, ledger, pack, weigh
+from workflows import selectors
 from workflows.definitions import Retry, Workflow, fan_out, parallel, registry, step
 from workflows.errors import Fatal, InvalidTransition
 from workflows.models import Run, Step
@@ -293,3 +294,22 @@ def test_a_retry_from_a_step_beside_a_fan_out_does_not_do_its_done_parts_again(
     assert engine.finish(run).state == RunState.COMPLETED
     assert [part(run, index).attempt_count for index in range(3)] == [1, 2, 1]
     assert run.steps.get(name="label").attempt_count == 2
+
+
+def test_a_retry_only_fan_out_with_too_many_items_has_done_nothing_and_the_run_is_undone(
+    owner, engine, mailing, settings
+):
+    settings.LONGHAUL = {**settings.LONGHAUL, "FAN_OUT_MAX_PARTS": 2}
+    run = engine.finish(engine.start(mailing, owner=owner))
+    assert (run.state, run.error["code"]) == (RunState.COMPENSATED, "too-many-parts")
+
+
+def test_the_result_of_a_last_fan_out_is_what_a_later_step_would_read(
+    owner, engine, operator, django_assert_max_num_queries
+):
+    run = engine.finish(engine.start(weighing_last, input={"fails": ["weigh[1]"]}, owner=owner))
+    engine.skip(run, "weigh[1]", 7, by=operator)
+    run = engine.finish(run)
+    with django_assert_max_num_queries(2):
+        assert selectors.result(run) == [10, 7, 30]
+    engine.check(run)

@@ -265,3 +265,14 @@ def test_a_failed_run_whose_key_is_taken_may_still_lose_a_step_as_long_as_it_sta
         engine.settle(lease, engine.execute(lease))
     engine.start(branching, owner=owner, unique_key="parcel-3")
     assert engine.skip(run, "insure", "by hand").state == RunState.FAILED
+
+
+def test_a_repeated_start_gets_its_run_also_when_the_rules_have_become_stricter(owner, engine, monkeypatch):
+    first = begin(owner, engine, request=key(owner))
+    module = importlib.import_module("workflows.services.start")
+
+    def refuse(*_: Any) -> None:
+        raise InvalidInput("not any more")
+
+    monkeypatch.setattr(module, "validate_input", refuse)
+    assert begin(owner, engine, request=key(owner)).pk == first.pk

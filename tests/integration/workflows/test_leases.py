@@ -1,12 +1,14 @@
 import os
 import subprocess
 import threading
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
 
 from outbox.models import Entry
+from tests import flows
 from tests.factories import NOW, lease_of, make_run
 from workflows import holder
 from workflows.engine.items import NewItem
@@ -220,3 +222,13 @@ def test_the_database_refuses_what_the_machine_would_never_do(running):
         Step.objects.filter(pk=running.pk).update(finished_at=NOW)
     with pytest.raises(IntegrityError), transaction.atomic():
         Step.objects.filter(pk=running.pk).update(lease_token=None)
+
+
+def test_a_renewal_keeps_to_a_deadline_that_was_brought_forward_meanwhile(owner, engine):
+    run = engine.start(flows.ordering, owner=owner)
+    lease = engine.acquire(run.steps.get(name="reserve"))
+    soon = engine.clock.now() + timedelta(seconds=2)
+    Step.objects.filter(pk=lease.step_id).update(deadline_at=soon)
+    assert leases.renew([lease], clock=engine.clock) == set()
+    step = Step.objects.get(pk=lease.step_id)
+    assert (step.due_at, step.lease_expires_at) == (soon, engine.clock.now() + timedelta(seconds=30))

@@ -1,5 +1,7 @@
 """Large outputs live in the storage; a run that is erased leaves nothing behind but who erased it."""
 
+import hashlib
+
 import pytest
 import redis
 from django.core.files.storage import FileSystemStorage, default_storage
@@ -299,3 +301,11 @@ def test_work_whose_result_the_database_refuses_is_undone(owner, engine, monkeyp
     settling.settle_for_certain(lease, engine.execute(lease), clock=engine.clock, roll=0.5)
     assert engine.finish(run).state == RunState.COMPENSATED
     assert ("release", None) in flows.ledger
+
+
+def test_the_end_of_a_run_tells_the_size_and_hash_of_a_large_result(owner, engine, small_rows):
+    run = engine.finish(begin(owner, engine))
+    ended = Entry.objects.get(stream_id=run.pk, type="run.completed")
+    encoded = wire.encode(selectors.result(run))
+    assert ended.payload["result"] == {"size": len(encoded), "sha256": hashlib.sha256(encoded).hexdigest()}
+    engine.check(run)
