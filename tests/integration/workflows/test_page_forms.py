@@ -7,13 +7,33 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from pydantic import BaseModel
 
 from tests.flows import asking, fanning, ordering, undoing
+from workflows.definitions import Workflow, wait_for
 from workflows.models import Run
 from workflows.services import cancel, compensate, erase, skip
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Nothing(BaseModel):
+    pass
+
+
+class Choice(BaseModel):
+    colours: list[Any]
+    count: int
+
+
+choosing = Workflow(
+    "test-choosing",
+    version=1,
+    input=Nothing,
+    title="A choice",
+    steps=[wait_for("choice", schema=Choice, timeout=3_600)],
+)
 
 YES = {"answer-approval-approved": "true", "answer-approval-comment": "by phone"}
 
@@ -81,6 +101,29 @@ def test_an_answer_with_a_fault_is_shown_again_beside_what_was_written(client, o
     assert "This field is required." in html
     assert "&lt;b&gt;who knows&lt;/b&gt;" in html
     assert shown(html, ASKS)
+    assert state(run) == RunState.WAITING
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("[" * 100_000, "1"),
+        ("9" * 5_000, "1"),
+        ("[NaN]", "1"),
+        ("[" * 900 + "]" * 900, "1"),
+        ("[" * 900 + "]" * 900, "many"),
+        ('["\\ud800"]', "many"),
+    ],
+)
+def test_no_json_breaks_the_page(client, owner, engine, text, count):
+    client.force_login(owner)
+    run = begin(engine, owner, choosing)
+
+    typed = {"answer-choice-colours": text, "answer-choice-count": count}
+    told = answer(client, run, typed, name="choice")
+
+    assert told.status_code == 400
+    assert text.replace('"', "&quot;") in str(told.content, "utf-8")
     assert state(run) == RunState.WAITING
 
 
