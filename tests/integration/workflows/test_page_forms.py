@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -10,6 +11,7 @@ from django.urls import reverse
 from pydantic import BaseModel
 
 from tests.flows import asking, fanning, ordering, undoing
+from workflows import services
 from workflows.definitions import Workflow, wait_for
 from workflows.models import Run
 from workflows.services import cancel, compensate, erase, skip
@@ -280,3 +282,20 @@ def test_an_erased_run_is_absent(client, owner, operator, engine, redis_client):
     erase(run.pk, by=operator, clock=engine.clock)
     assert client.get(reverse("run-page", args=[run.pk])).status_code == 404
     assert stop(client, run).status_code == answer(client, run, YES).status_code == 404
+
+
+@pytest.mark.parametrize("verb", ["cancel", "signal"])
+def test_a_run_that_is_erased_between_the_look_and_the_verb_is_absent(
+    client, owner, engine, monkeypatch, verb
+):
+    client.force_login(owner)
+    run = begin(engine, owner)
+    act = getattr(services, verb)
+
+    def too_late(run_id: UUID, **options: Any) -> Run:
+        Run.objects.filter(pk=run_id).delete()
+        return act(run_id, **options)
+
+    monkeypatch.setattr(services, verb, too_late)
+    told = stop(client, run) if verb == "cancel" else answer(client, run, YES)
+    assert told.status_code == 404
