@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from kombu.exceptions import OperationalError
 
 from config.beat_reader import Reader
 from config.beat_rows import RunRow, TaskRow
@@ -62,10 +63,15 @@ class Beat(Scheduler):
         super().close()
 
     def _is_sent(self, entry: ScheduleEntry, row_id: int) -> bool:
+        """False while the broker is away: the row stays due. Raises for what no broker would be sent of this row."""
         try:
             self.apply_async(entry, producer=self.producer, advance=False)
-        except Exception as error:  # of whatever broker: the row stays due
-            logger.warning("schedule not sent", extra={"schedule": row_id, "error": type(error).__name__})
+        except Exception as error:
+            # Celery wraps what it met, and does not name it as the cause.
+            met = error.__context__ if isinstance(error, SchedulingError) else error
+            if not isinstance(met, (OperationalError, OSError, *self.connection.connection_errors)):
+                raise
+            logger.warning("schedule not sent", extra={"schedule": row_id, "error": type(met).__name__})
             return False
         return True
 

@@ -20,7 +20,7 @@ LOOK_AGAIN_SECONDS = 5.0
 
 
 class Unusable(ValueError):
-    """A row that names no timing, or whose arguments are no JSON."""
+    """A row that names no timing, or whose arguments are no JSON, or not a list and an object."""
 
 
 class RunRow:
@@ -93,6 +93,9 @@ class TaskEntry(ModelEntry):  # type: ignore[misc]
     def __init__(self, model: PeriodicTask, app: Any = None) -> None:
         super().__init__(model, app=app)
         self.id: int = model.pk
+        # Celery takes whatever is empty for no arguments.
+        if not (isinstance(self.args or [], list) and isinstance(self.kwargs or {}, dict)):
+            raise Unusable(f"schedule {model.pk} has arguments that are no list, or no object")
 
     def _disable(self, model: PeriodicTask) -> None:
         raise Unusable(f"schedule {model.pk} has no timing, or arguments that are no JSON")

@@ -16,7 +16,7 @@ from documents.conf import conf
 from documents.errors import UploadRefused
 from documents.starting import start_analysis
 from documents.uploads import receive
-from workflows import selectors
+from workflows import selectors, telemetry
 from workflows.api.pagination import page_of_runs
 from workflows.conf import conf as workflow_conf
 from workflows.models import Run
@@ -44,7 +44,8 @@ def analyse_upload(request: HttpRequest) -> Run:
     upload = request.FILES.get("file")
     if upload is None:
         raise UploadRefused("no-file", "No file came with the form. Choose a document first.")
-    return start_analysis(receive(upload), owner=cast(User, request.user))
+    caller = telemetry.incoming(request.headers)
+    return start_analysis(receive(upload), owner=cast(User, request.user), called_from=caller)
 
 
 def _page(request: HttpRequest, *, refusal: UploadRefused | None = None, status: int = 200) -> HttpResponse:

@@ -24,7 +24,7 @@ ROOMS = {
         {"management"},
     ],
     "workflows": [
-        {"apps", "conf", "errors", "problem_kinds", "states", "holder", "dispatch"},
+        {"apps", "conf", "errors", "problem_kinds", "states", "strict_json", "holder", "dispatch"},
         {"storage", "telemetry"},
         {"definitions"},
         {"engine"},

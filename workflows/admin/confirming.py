@@ -24,6 +24,7 @@ from workflows.rights import may_see_payloads
 from workflows.services import allowed_actions
 
 MOVED_ON = "it has moved on since you looked at it; look at it again"
+ERASED = "it was erased since you looked at it"
 NOT_NOW = "its state does not allow this now"
 
 
@@ -40,11 +41,11 @@ class Choice:
 
 
 def choices(verb: Verb, runs: Iterable[Run], *, viewer: User | AnonymousUser) -> list[Choice]:
-    """runs: as `runs_to_act_on` reads them. viewer: for whom previews are made."""
+    """runs: as `runs_to_act_on` reads them. viewer: for whom previews are made. One erased since is left out."""
     chosen = list(runs)
     heads = dict(Stream.objects.filter(key__in=[run.pk for run in chosen]).values_list("key", "head"))
     found = []
-    for run in chosen:
+    for run in [run for run in chosen if run.pk in heads]:
         steps = list(run.steps.all())
         fits = verb.name in allowed_actions(run, steps)
         can_view = may_see_payloads(viewer, run)
@@ -114,6 +115,9 @@ def act(request: HttpRequest, verb: Verb, *, context: dict[str, Any]) -> HttpRes
             return confirmation(request, verb, run_ids=chosen, context=context, filters=filters, form=form)
         except EngineError as error:
             refused.append((titles[run_id], str(error)))
+        except Run.DoesNotExist:
+            refused.append((titles[run_id], ERASED))
+            del chosen[run_id]  # it has no page to lead back to
     _tell_done(request, verb, done)
     _tell_refused(request, verb, refused)
     if verb is ERASE and done:
@@ -122,7 +126,7 @@ def act(request: HttpRequest, verb: Verb, *, context: dict[str, Any]) -> HttpRes
 
 
 def _perform(request: HttpRequest, verb: Verb, run_id: UUID, *, head: int, form: ReasonForm) -> Run | None:
-    """Raises EngineError when it was not done.
+    """Raises EngineError when it was not done, Run.DoesNotExist when the run was erased meanwhile.
 
     The verb guards itself under the run's lock; the head is compared so that nobody undoes more than he was shown.
     """

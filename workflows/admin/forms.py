@@ -9,6 +9,7 @@ from workflows.conf import conf as engine_conf
 from workflows.models import Run, Step
 from workflows.services.acting import SKIPPABLE
 from workflows.states import StepState
+from workflows.strict_json import JSONField
 
 SKIPPABLE_PARTS = [StepState.FAILED, StepState.READY, StepState.RETRYING]
 
@@ -80,7 +81,7 @@ class RerunForm(FromStepForm):
 
 class SkipForm(ReasonForm):
     step = forms.ChoiceField(label="Step")
-    output = forms.JSONField(
+    output = JSONField(
         required=False, help_text="JSON that later steps read in place of its output; empty for none."
     )
     field_order = ["step", "output", "reason"]
@@ -103,7 +104,7 @@ class SkipForm(ReasonForm):
 
 class SignalForm(ReasonForm):
     name = forms.ChoiceField(label="Waiting step")
-    payload = forms.JSONField(
+    payload = JSONField(
         required=False, label="Answer", help_text="JSON; empty for an answer without content."
     )
     field_order = ["name", "payload", "reason"]

@@ -1,9 +1,10 @@
 """What `manage.py runs` reads from a shell: texts, numbers, JSON. Each raises ArgumentTypeError with the way out."""
 
-import json
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from workflows.strict_json import read_json
 
 LIST_MAX = 1_000
 SHOWN_CHARS = 80  # of what could not be read
@@ -29,8 +30,8 @@ def json_value(value: str) -> Any:
     """JSON, or @file that holds it."""
     written = _read(value[1:]) if value.startswith("@") else text(value)
     try:
-        return json.loads(written, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return read_json(written)
+    except ValueError as error:
         raise ArgumentTypeError(f"{value[:SHOWN_CHARS]!r} is no JSON: {error}") from None
 
 
@@ -39,10 +40,6 @@ def _read(name: str) -> str:
         return Path(name).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ArgumentTypeError(f"the file {name!r} cannot be read as UTF-8 text: {error}") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is a number in Python only")
 
 
 def _is_utf8(value: str) -> bool:

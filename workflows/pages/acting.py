@@ -35,6 +35,8 @@ def stop_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         services.cancel(run.pk, by=_actor(request), undo=undo)
     except InvalidTransition:
         return show(request, run_id, refusal=moved_on(), status=409)
+    except Run.DoesNotExist as erased:  # since we looked
+        raise Http404 from erased
     return redirect("run-page", run_id)
 
 
@@ -54,6 +56,8 @@ def answer_wait(request: HttpRequest, run_id: UUID, name: str) -> HttpResponse:
             form.blame(refused.errors)
         except InvalidTransition:
             return show(request, run_id, refusal=moved_on(), status=409)
+        except Run.DoesNotExist as erased:  # since we looked
+            raise Http404 from erased
         else:
             return redirect("run-page", run_id)
     return show(request, run_id, given=form, status=400)

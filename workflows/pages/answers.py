@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from workflows.definitions import Wait
 from workflows.pages.cards import label
+from workflows.strict_json import JSONField
 
 Schema = Mapping[str, Any]
 
@@ -106,7 +107,7 @@ def field_of(name: str, schema: Schema, *, is_required: bool) -> forms.Field:
     initial = {} if default is None else {"initial": default}
     options["help_text"] = options["help_text"] or _("As JSON.")
     widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})
-    field = forms.JSONField(**options, **initial, widget=widget)
+    field = JSONField(**options, **initial, widget=widget)
     field.empty_values = [None, ""]  # an empty list is an answer
     return field
 

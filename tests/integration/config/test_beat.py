@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from kombu.exceptions import OperationalError as BrokerAway
 
-from config.beat import Beat
+from config.beat import LOOK_SECONDS, Beat
 from config.beat_reader import Reader
 from config.celery import app
 from tests.flows import ordering
@@ -245,6 +246,68 @@ def test_the_reading_goes_on_whatever_one_reading_meets(settings, caplog):
     finally:
         reader.stop()
     assert "schedules not read" in caplog.text
+
+
+def add_due(name: str, *, task: str = "press.count", **fields: str) -> PeriodicTask:
+    """A row of any other task, due since the last full hour."""
+    row = PeriodicTask.objects.create(name=name, task=task, interval=every_hour(), **fields)
+    PeriodicTask.objects.filter(pk=row.pk).update(last_run_at=last_hour() - timedelta(hours=1))
+    return row
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments"),
+    [
+        ("press.count", {"kwargs": '["a"]'}),
+        ("press.count", {"kwargs": '"pages"'}),
+        ("press.count", {"args": '{"pages": 3}'}),
+        ("press.count", {"args": "3"}),
+        ("workflows.sweep", {"kwargs": '{"pages": 3}'}),
+        ("press.count", {"kwargs": '{"__type__": "decimal", "__value__": "3"}'}),
+    ],
+)
+def test_a_row_that_celery_does_not_send_is_told_once_and_silences_none_after_it(
+    beat, sent, caplog, task, arguments
+):
+    add_due("refused", task=task, **arguments)
+    add_due("next", task="press.fold")
+    for _ in range(3):
+        look(beat)
+
+    assert sent() == [("press.fold", {})]
+    assert caplog.text.count("schedule not usable") == 1
+    assert "schedule not sent" not in caplog.text
+
+
+@pytest.mark.parametrize("arguments", [{"kwargs": "null", "args": "null"}, {"kwargs": "[]", "args": ""}])
+def test_a_row_without_arguments_is_sent_however_it_says_so(beat, sent, arguments):
+    add_due("plain", **arguments)
+    look(beat)
+
+    assert sent() == [("press.count", {})]
+
+
+@pytest.mark.parametrize("error", [BrokerAway("timed out"), ConnectionResetError("gone"), TimeoutError()])
+def test_a_broker_that_is_away_is_tried_once_a_look_and_the_rows_stay_due(
+    beat, sent, monkeypatch, caplog, error
+):
+    first = add_due("first")
+    add_due("second", task="press.fold")
+    tried = []
+
+    def refuse(task: str, *_: Any, **__: Any) -> None:
+        tried.append(task)
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(beat, "send_task", refuse)
+        assert look(beat) == LOOK_SECONDS
+    assert tried == ["press.count"]
+    assert [(record.message, record.schedule) for record in caplog.records] == [
+        ("schedule not sent", first.pk)
+    ]
+    look(beat, after=timedelta(seconds=6))
+    assert sorted(name for name, _ in sent()) == ["press.count", "press.fold"]
 
 
 def every_hour() -> IntervalSchedule:

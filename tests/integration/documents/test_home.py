@@ -42,6 +42,14 @@ def test_a_document_that_is_handed_in_becomes_a_run_of_its_own_page(home: Any, o
     assert (run.owner, run.title) == (owner, "Analysis of letter.txt")
 
 
+def test_the_run_joins_the_trace_of_the_request(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    client.post(reverse("home"), {"file": SimpleUploadedFile("letter.txt", LETTER)}, headers=headers)
+    assert Run.objects.get().trace.trace_id == trace_id
+
+
 @pytest.mark.parametrize(
     ("content", "status", "sentence"),
     [

@@ -2,18 +2,40 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from pydantic import BaseModel
 
 from tests.flows import asking, fanning, ordering, undoing
+from workflows import services
+from workflows.definitions import Workflow, wait_for
 from workflows.models import Run
 from workflows.services import cancel, compensate, erase, skip
 from workflows.states import RunState
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Nothing(BaseModel):
+    pass
+
+
+class Choice(BaseModel):
+    colours: list[Any]
+    count: int
+
+
+choosing = Workflow(
+    "test-choosing",
+    version=1,
+    input=Nothing,
+    title="A choice",
+    steps=[wait_for("choice", schema=Choice, timeout=3_600)],
+)
 
 YES = {"answer-approval-approved": "true", "answer-approval-comment": "by phone"}
 
@@ -81,6 +103,29 @@ def test_an_answer_with_a_fault_is_shown_again_beside_what_was_written(client, o
     assert "This field is required." in html
     assert "&lt;b&gt;who knows&lt;/b&gt;" in html
     assert shown(html, ASKS)
+    assert state(run) == RunState.WAITING
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("[" * 100_000, "1"),
+        ("9" * 5_000, "1"),
+        ("[NaN]", "1"),
+        ("[" * 900 + "]" * 900, "1"),
+        ("[" * 900 + "]" * 900, "many"),
+        ('["\\ud800"]', "many"),
+    ],
+)
+def test_no_json_breaks_the_page(client, owner, engine, text, count):
+    client.force_login(owner)
+    run = begin(engine, owner, choosing)
+
+    typed = {"answer-choice-colours": text, "answer-choice-count": count}
+    told = answer(client, run, typed, name="choice")
+
+    assert told.status_code == 400
+    assert text.replace('"', "&quot;") in str(told.content, "utf-8")
     assert state(run) == RunState.WAITING
 
 
@@ -237,3 +282,20 @@ def test_an_erased_run_is_absent(client, owner, operator, engine, redis_client):
     erase(run.pk, by=operator, clock=engine.clock)
     assert client.get(reverse("run-page", args=[run.pk])).status_code == 404
     assert stop(client, run).status_code == answer(client, run, YES).status_code == 404
+
+
+@pytest.mark.parametrize("verb", ["cancel", "signal"])
+def test_a_run_that_is_erased_between_the_look_and_the_verb_is_absent(
+    client, owner, engine, monkeypatch, verb
+):
+    client.force_login(owner)
+    run = begin(engine, owner)
+    act = getattr(services, verb)
+
+    def too_late(run_id: UUID, **options: Any) -> Run:
+        Run.objects.filter(pk=run_id).delete()
+        return act(run_id, **options)
+
+    monkeypatch.setattr(services, verb, too_late)
+    told = stop(client, run) if verb == "cancel" else answer(client, run, YES)
+    assert told.status_code == 404

@@ -119,3 +119,27 @@ def test_an_answer_may_be_nothing_or_no_object(schema: Any, typed: dict[str, str
     filled = form(schema, **typed)
     assert filled.is_valid(), filled.errors
     assert filled.answer() == answer
+
+
+HOSTILE = {
+    "too deep": "[" * 100_000,
+    "closed, and too deep": "[" * 100_000 + "]" * 100_000,
+    "too many digits": "9" * 5_000,
+    "no JSON": "{",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_json_that_python_does_not_read_is_a_fault_of_its_field_which_shows_it_again(text: str) -> None:
+    filled = form(Everything, **{**FILLED, "tags": text})
+    assert set(filled.errors) == {"tags"}
+    assert filled["tags"].value() == text
+    assert text in str(filled["tags"])
+
+
+@pytest.mark.parametrize("text", ['["\\ud800"]', "[" * 900 + "]" * 900, '["é",  1.50]'])
+def test_what_was_written_as_json_is_shown_as_it_was_written(text: str) -> None:
+    filled = form(Everything, **{**FILLED, "count": "many", "tags": text})
+    html = render_to_string("runs/_form_field.html", {"field": filled["tags"]})
+    assert set(filled.errors) == {"count"}
+    assert text.replace('"', "&quot;").encode() in html.encode()

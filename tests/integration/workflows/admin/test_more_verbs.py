@@ -56,6 +56,19 @@ def test_a_waiting_step_is_answered_and_an_answer_that_does_not_fit_is_asked_for
     assert state_of(run) == RunState.RUNNING
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5_000, '["\\ud800"]', "[NaN]"])
+def test_no_json_breaks_the_forms(owner, admin, engine, text):
+    asked, failed = waiting(owner, engine), make_run(owner, state=RunState.FAILED, steps=FAILED)
+    told = [
+        act(admin, "answer", asked, name="approval", payload=text),
+        act(admin, "skip", failed, step="charge", output=text),
+    ]
+    for response in told:
+        assert response.status_code == 200
+        assert text.replace('"', "&quot;") in response.content.decode()
+    assert (state_of(asked), state_of(failed)) == (RunState.WAITING, RunState.FAILED)
+
+
 def test_a_failed_step_is_skipped_with_a_reason(owner, admin):
     run = make_run(owner, state=RunState.FAILED, steps=FAILED)
     nameless = act(admin, "skip", run, step="charge", output='"paid"')

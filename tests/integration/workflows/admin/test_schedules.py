@@ -86,7 +86,7 @@ def test_the_example_of_the_form_and_that_of_the_guide_can_be_saved_as_they_are(
         (arguments(color="red"), "/color: "),
         (arguments(unique_key=""), "/unique_key: "),
         ("{}", "/workflow: "),
-        ("[1]", "valid dictionary"),
+        ("[1]", "JSON object"),
         ("{", "Unable to parse JSON"),
     ],
 )
@@ -124,8 +124,27 @@ def test_the_list_shows_rows_whose_moments_no_calendar_has(admin, nine):
     assert "too long" in page.content.decode()
 
 
-def test_other_tasks_are_not_judged(save):
-    assert save(regtask="outbox.relay", kwargs="{}") == {}
+def test_what_other_tasks_are_given_is_not_judged(save):
+    assert save(regtask="outbox.relay", kwargs='{"pages": 3}', args="[1]") == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("kwargs", '["a"]', "JSON object"),
+        ("kwargs", "null", "JSON object"),
+        ("args", '{"a": 1}', "JSON list"),
+        ("args", '"abc"', "JSON list"),
+        ("kwargs", "[" * 100_000, "Unable to parse JSON"),
+        ("args", f"[{'9' * 5_000}]", "Unable to parse JSON"),
+        ("kwargs", '{"__type__": "uuid", "__value__": 1}', "Unable to parse JSON"),
+        ("kwargs", '{"__type__": "decimal", "__value__": "3"}', "JSON object"),
+    ],
+)
+@pytest.mark.parametrize("task", [TASK, "outbox.relay"])
+def test_arguments_that_celery_cannot_pass_on_are_refused_for_every_task(save, task, field, text, told):
+    assert told in str(save(regtask=task, **{field: text})[field])
+    assert not PeriodicTask.objects.exists()
 
 
 def test_starting_runs_as_somebody_takes_the_permission_to(save, nine, owner):

@@ -1,6 +1,7 @@
 """Retry and undo in the admin: announced, confirmed, permitted, audited; refused with a reason."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -13,6 +14,7 @@ from outbox.models import Entry, Stream
 from tests.factories import make_run
 from tests.integration.workflows.admin.scenes import FAILED, LIST, SCRIPT, ask_of, page_of
 from workflows.models import AuditEntry, Run
+from workflows.models.querysets import RunQuerySet
 from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -232,3 +234,47 @@ def test_none_of_the_chosen_runs_can_be_acted_on(owner, admin):
     response = choose(admin, "undo_runs", runs)
     assert response.status_code == 302
     assert "Undo was refused. 2 runs (“" in said(response)[0]
+
+
+def test_a_run_that_is_erased_between_the_look_and_the_verb_is_refused_and_the_others_go_on(
+    owner, admin, monkeypatch
+):
+    gone, stays = failed_run(owner, title="Gone"), failed_run(owner, title="Stays")
+    locked = RunQuerySet.locked
+
+    def too_late(runs: RunQuerySet, run_id: UUID) -> Run:
+        Run.objects.filter(pk=gone.pk).delete()
+        return locked(runs, run_id)
+
+    monkeypatch.setattr(RunQuerySet, "locked", too_late)
+    chosen = {"run": [token(gone), token(stays)], "reason": "", "filters": ""}
+    response = admin.post(act_of("retry"), chosen)
+
+    assert response["Location"] == LIST
+    assert said(response) == [
+        "Going on from what failed: “Stays”.",
+        "Retry was refused. “Gone”: it was erased since you looked at it.",
+    ]
+
+
+def test_one_run_that_is_erased_between_the_look_and_the_verb_leads_to_the_list(owner, admin, monkeypatch):
+    run = failed_run(owner)
+
+    def too_late(runs: RunQuerySet, run_id: UUID) -> Run:
+        raise Run.DoesNotExist
+
+    monkeypatch.setattr(RunQuerySet, "locked", too_late)
+    response = admin.post(act_of("retry"), {"run": token(run), "reason": ""})
+    assert response["Location"] == LIST
+    assert "it was erased since" in said(response)[0]
+
+
+def test_a_run_that_is_erased_while_it_is_looked_at_is_left_out(owner, admin, monkeypatch):
+    gone, stays = failed_run(owner, title="Gone"), failed_run(owner, title="Stays")
+    chosen = {"run": [token(gone), token(stays)], "reason": "", "filters": ""}
+    Stream.objects.filter(key=gone.pk).delete()  # as a reader sees it whose first query came before
+
+    response = admin.post(act_of("retry"), chosen)
+
+    assert state_of(stays) == RunState.RUNNING
+    assert "“Gone”: it has moved on" in said(response)[1]
