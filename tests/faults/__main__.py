@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         from tests.faults import promises
 
         return promises.main(rolling=options.rolling, seed=options.seed, kills=options.kills)
-    print(f"seed {options.seed}, time scale {SCALE}, {len(cells)} cells", flush=True)
+    print(f"seed {options.seed}, time scale {SCALE}, cells to play: {len(cells)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="longhaul-faults-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with running_system(folder, scale=SCALE) as system:

@@ -12,10 +12,17 @@ from uuid import UUID
 
 from workflows.admin.wording import duration
 from workflows.models import Attempt, Step
-from workflows.states import AttemptKind, AttemptState
+from workflows.states import AttemptKind, AttemptState, StepKind, StepState
 
 # An idle stretch is drawn no wider than this part of the time in which something ran.
 IDLE_MAX_PART = 0.15
+# A fan-out looks like the attempt that would have ended so.
+WHOLE = {
+    StepState.COMPLETED: AttemptState.COMPLETED,
+    StepState.COMPENSATED: AttemptState.COMPLETED,
+    StepState.FAILED: AttemptState.FAILED,
+    StepState.CANCELLED: AttemptState.CANCELLED,
+}
 MIN_WIDTH = 0.6  # percent: what took no time can still be seen
 
 
@@ -94,7 +101,10 @@ def timeline(
     scale = Scale(_merged([(began, began), *spans]))
     forward = {step.pk: _of(tried, step, AttemptKind.FORWARD) for step in steps}
     lanes = [
-        _lane(scale, step, forward[step.pk], _opened(step, steps, forward, began), now) for step in steps
+        _lane(scale, step, forward[step.pk], _opened(step, steps, forward, began), now)
+        if step.kind == StepKind.STEP
+        else _whole(scale, step, now)
+        for step in steps
     ]
     undo = [(step, found) for step in steps if (found := _of(tried, step, AttemptKind.UNDO))]
     undo.sort(key=lambda lane: lane[1][0].started_at)
@@ -132,6 +142,19 @@ def _lane(scale: Scale, step: Step, tried: Sequence[Attempt], opened: datetime |
         bars.append(scale.bar(attempt.state, attempt.started_at, ended, title=_title(attempt, ended)))
     is_undo = bool(tried) and tried[0].kind == AttemptKind.UNDO
     return Lane(label=step.title or step.name, is_undo=is_undo, bars=bars)
+
+
+def _whole(scale: Scale, step: Step, now: datetime) -> Lane:
+    """A fan-out or a wait: one bar, since it has no attempts of its own, and a thousand parts are no picture."""
+    bars = []
+    if step.started_at is not None:
+        ended = step.finished_at or now
+        taken, word = duration(_seconds(step.started_at, ended)), str(StepState(step.state).label).lower()
+        kind = (
+            "wait" if step.kind == StepKind.WAIT else WHOLE.get(StepState(step.state), AttemptState.RUNNING)
+        )
+        bars = [scale.bar(kind, step.started_at, ended, title=f"{word}, {taken}")]
+    return Lane(label=step.title or step.name, is_undo=False, bars=bars)
 
 
 def _title(attempt: Attempt, ended: datetime) -> str:

@@ -117,3 +117,21 @@ def test_times_and_amounts_in_words() -> None:
     assert counted({"done": 13.0, "total": 19, "unit": "pages"}) == "13 of 19 pages"
     assert counted({"done": 7, "total": None, "unit": "pages"}) == "7 pages"
     assert (counted(None), clipped("a\nlong  line", 7)) == ("", "a long…")
+
+
+def test_a_fan_out_and_a_wait_are_one_bar_each_though_they_have_no_attempts() -> None:
+    read, fan_out, wait = (
+        a_step(number, title) for number, title in enumerate(("Read", "Judge", "Approval"))
+    )
+    fan_out.kind, fan_out.state, fan_out.started_at, fan_out.finished_at = (
+        "fan_out",
+        "completed",
+        at(10),
+        at(30),
+    )
+    wait.kind, wait.state, wait.started_at = "wait", "waiting", at(30)
+    part = Step(position=1, stage=1, branch=0, name="judge[0]", title="Judge", parent=fan_out)
+    found = drawn([read, fan_out, wait], [an_attempt(read, 0, 10), an_attempt(part, 10, 30)], now=90)
+    bars = {lane.label: [(bar.kind, bar.title) for bar in lane.bars] for lane in found.lanes}
+    assert bars["Judge"] == [("completed", "completed, 20 s")]
+    assert bars["Approval"] == [("wait", "waiting, 1 min 0 s")]

@@ -52,10 +52,12 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(shown, indent=2))
             return
-        self.stdout.write(f"{shown['title']}: {shown['state']}. {shown['state_info']}".rstrip())
+        self.stdout.write(f"{shown['title']} ({run.id})")
+        self.stdout.write(f"{shown['state']}: {shown['state_info']}".rstrip(": "))
         for step in shown["steps"]:
-            tries = f"{step['attempt']} of {step['max_attempts']}" if step["kind"] == "step" else step["kind"]
-            self.stdout.write(f"  {step['name']:30} {step['state']:20} {tries:8} {_error(step)}".rstrip())
+            self.stdout.write(
+                f"  {step['name']:30} {step['state']:20} {_tries(step):10} {_error(step)}".rstrip()
+            )
         self.stdout.write(f"can: {', '.join(shown['allowed_actions']) or 'nothing now'}")
 
     def _act(self, verb: str, options: dict[str, Any]) -> None:
@@ -82,5 +84,19 @@ def _find(text: str) -> Run:
     return found[0]
 
 
+def _tries(step: dict[str, Any]) -> str:
+    """How often it was tried; of a fan-out, how many parts are done; a wait is not tried."""
+    if step["kind"] == "step":
+        return f"try {step['attempt']} of {step['max_attempts']}"
+    progress = step["progress"] or {}
+    return (
+        f"{progress.get('done', 0)} of {progress.get('total', '?')}" if step["kind"] == "fan_out" else "wait"
+    )
+
+
 def _error(step: dict[str, Any]) -> str:
-    return str(step["error"]["detail"]) if step["error"] else ""
+    """Why it failed; of a fan-out, which parts did."""
+    words = [str(step["error"]["detail"])] if step["error"] else []
+    if failed := (step["progress"] or {}).get("failed"):
+        words.append(f"failed: {', '.join(failed)}")
+    return " ".join(words)
