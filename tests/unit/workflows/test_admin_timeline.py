@@ -1,6 +1,7 @@
 """The drawing of a run over time: to scale, with long idle stretches cut short."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from workflows.admin.timeline import Timeline, timeline
 from workflows.admin.wording import ago, clipped, counted, duration
@@ -13,8 +14,8 @@ def at(seconds: float) -> datetime:
     return BEGAN + timedelta(seconds=seconds)
 
 
-def a_step(position: int, title: str) -> Step:
-    return Step(position=position, stage=position, branch=0, name=title.lower(), title=title)
+def a_step(position: int, title: str, **fields: Any) -> Step:
+    return Step(position=position, stage=position, branch=0, name=title.lower(), title=title, **fields)
 
 
 def an_attempt(
@@ -120,16 +121,9 @@ def test_times_and_amounts_in_words() -> None:
 
 
 def test_a_fan_out_and_a_wait_are_one_bar_each_though_they_have_no_attempts() -> None:
-    read, fan_out, wait = (
-        a_step(number, title) for number, title in enumerate(("Read", "Judge", "Approval"))
-    )
-    fan_out.kind, fan_out.state, fan_out.started_at, fan_out.finished_at = (
-        "fan_out",
-        "completed",
-        at(10),
-        at(30),
-    )
-    wait.kind, wait.state, wait.started_at = "wait", "waiting", at(30)
+    read = a_step(0, "Read")
+    fan_out = a_step(1, "Judge", kind="fan_out", state="completed", started_at=at(10), finished_at=at(30))
+    wait = a_step(2, "Approval", kind="wait", state="waiting", started_at=at(30))
     part = Step(position=1, stage=1, branch=0, name="judge[0]", title="Judge", parent=fan_out)
     found = drawn([read, fan_out, wait], [an_attempt(read, 0, 10), an_attempt(part, 10, 30)], now=90)
     bars = {lane.label: [(bar.kind, bar.title) for bar in lane.bars] for lane in found.lanes}
