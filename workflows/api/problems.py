@@ -78,8 +78,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
                 "validation-error", "The request has more fields or files than this service reads."
             )
         case PermissionDenied() | exceptions.PermissionDenied():
+            which = f" {error}" if isinstance(error, PermissionDenied) and error.args else " for this"
             return problem(
-                "permission-denied", "Your account lacks the permission for this; ask an administrator."
+                "permission-denied", f"Your account lacks the permission{which}; ask an administrator."
             )
     response = drf_exception_handler(error, context)
     if response is None:

@@ -28,7 +28,7 @@ from workflows.api.requests import (
 )
 from workflows.definitions import find
 from workflows.models import Run
-from workflows.rights import START, may, refuse_trusted
+from workflows.rights import PERMISSIONS, START, may, refuse_trusted
 from workflows.services.keys import find_answer
 
 
@@ -36,7 +36,7 @@ class StartRun(APIView):
     def post(self, request: Request) -> Response:
         """Start a run of any workflow. 202 with its snapshot and Location; the same request again gets the same run."""
         if not request.user.has_perm(START):
-            raise PermissionDenied
+            raise PermissionDenied(START)
         body = read_body(request, StartBody)
         workflow = find(body.workflow, version=body.version)
         refuse_trusted(workflow, "has a door of its own: it cannot be started here")
@@ -65,7 +65,7 @@ class Verb(APIView):
     def post(self, request: Request, run_id: UUID, **parts: str) -> Response:
         run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
         if not may(request.user, self.verb, run):
-            raise PermissionDenied
+            raise PermissionDenied(PERMISSIONS[self.verb])
         for name, part in parts.items():
             plain_text(part, name=name)
         scope = " ".join([self.verb, str(run.pk), *parts.values()])

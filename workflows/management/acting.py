@@ -20,7 +20,8 @@ STEP_VERBS = ("retry", "rerun")
 
 def add_verbs(verbs: "_SubParsersAction[Any]") -> None:
     """A sub-command for each verb: the run, who acts and why, and what the verb takes besides."""
-    parsers = {verb: verbs.add_parser(verb, help=f"{verb} a run") for verb in ACTIONS}
+    objects = {"skip": "skip a step of a run", "signal": "answer a wait of a run"}
+    parsers = {verb: verbs.add_parser(verb, help=objects.get(verb, f"{verb} a run")) for verb in ACTIONS}
     for parser in parsers.values():
         parser.add_argument("run", type=text, help="id of the run, or its last digits")
         parser.add_argument("--reason", type=text, default="", help="kept in the audit trail")

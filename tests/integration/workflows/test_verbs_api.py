@@ -253,3 +253,11 @@ def test_the_result_of_an_undone_run_is_gone_and_says_so(client, owner):
     client.force_login(owner)
     answer = client.get(reverse("run-result", args=[run.pk]))
     assert (answer.status_code, answer.json()["code"]) == (410, "result-lost")
+
+
+def test_who_lacks_a_permission_is_told_which(client, owner):
+    client.force_login(owner)
+    body = json.dumps({"workflow": "test-asking", "input": {}})
+    answer = client.post(reverse("runs"), body, content_type="application/json")
+    assert answer.status_code == 403
+    assert "workflows.start_run" in answer.json()["detail"]

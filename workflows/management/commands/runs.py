@@ -1,6 +1,8 @@
 """`manage.py runs …`: look at runs and act on them from a shell, with the same services as API and admin."""
 
 import json
+import logging
+import sys
 from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
@@ -31,6 +33,8 @@ class Command(BaseCommand):
         acting.add_verbs(verbs)
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
+        if sys.stderr.isatty():  # a person reads: the log's lines are for machines
+            logging.getLogger("workflows").setLevel(logging.WARNING)
         if verb == "list":
             self._list(options)
         elif verb == "show":
