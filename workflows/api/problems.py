@@ -78,7 +78,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
                 "validation-error", "The request has more fields or files than this service reads."
             )
         case PermissionDenied() | exceptions.PermissionDenied():
-            which = f" {error}" if isinstance(error, PermissionDenied) and error.args else " for this"
+            which = f" {error.args[0]}" if error.args else " for this"
             return problem(
                 "permission-denied", f"Your account lacks the permission{which}; ask an administrator."
             )
