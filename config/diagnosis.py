@@ -20,6 +20,8 @@ from outbox.redis import client
 
 PROGRAM_SECONDS = 10.0
 BROKER_SECONDS = 3
+EMBEDDED = " (the embedded server runs while `make up` does; for one of your own look at {})"
+WAYS_OUT = {"redis": EMBEDDED.format("REDIS_URL"), "broker": EMBEDDED.format("BROKER_URL")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,9 @@ def diagnose() -> Iterator[Answer]:
             yield Answer(question=question, is_well=True, text=ask(), is_fatal=is_fatal)
         except Exception as error:  # whatever it is, it is the diagnosis
             text = clean_text(str(error)).strip() or type(error).__name__
-            yield Answer(question=question, is_well=False, text=text, is_fatal=is_fatal)
+            yield Answer(
+                question=question, is_well=False, text=text + WAYS_OUT.get(question, ""), is_fatal=is_fatal
+            )
 
 
 def _settings() -> str:
