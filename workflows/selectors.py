@@ -56,7 +56,7 @@ def consistent_read() -> Iterator[None]:
 def snapshot(
     run: Run, *, link: Link = str, viewer: Viewer = None, steps: list[Step] | None = None
 ) -> dict[str, Any]:
-    """A run as PROTOCOL section 1 shows it, with the `seq` that a stream goes on from.
+    """A run as clients see it, with the `seq` that a stream goes on from.
 
     link: makes an absolute address of a path. viewer: whose `allowed_actions` are meant; None: whoever's. steps: what
     `steps_of` gave, if it was asked already. Read the run itself inside the same `consistent_read()`.

@@ -197,7 +197,7 @@ def busy(monkeypatch) -> None:
 
 
 def test_a_long_queue_is_not_flooded(owner, engine, sent, busy):
-    """RELIABILITY C-7: ready steps behind a slow worker for 10 minutes cost at most 1.5 messages each."""
+    """Ready steps behind a slow worker for 10 minutes cost at most 1.5 messages each."""
     run = engine.start(flows.fanning, input={"parts": list(range(10))}, owner=owner)
     engine.work(run.steps.get(name="pack"))
     sent.clear()
