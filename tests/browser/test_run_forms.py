@@ -120,6 +120,6 @@ def test_a_run_is_stopped_and_undone_from_its_page(
     longhaul.finish(run)
     shown.tell() if scripted else shown.open()
     expect(shown.part("headline")).to_have_text("Undone")
-    expect(shown.part("gone")).to_contain_text("This run was undone.")
+    expect(shown.part("gone")).to_contain_text("This run was undone")
     expect(shown.note("pack")).to_have_text("undone")
     assert shown.trouble == []

@@ -102,9 +102,11 @@ def afterwards() -> dict[str, dict[str, str]]:
         },
         "gone": {
             "compensating": _(
-                "This run is being undone. What it made, its result or report included, is going."
+                "This run is being undone: the marked steps take back what they did, and its result or report goes."
             ),
-            "compensated": _("This run was undone. What it made, its result or report included, is gone."),
+            "compensated": _(
+                "This run was undone: the marked steps took back what they had done, and its result or report is gone."
+            ),
             "compensation_failed": _(
                 "This run was undone in part. Its result or report is not offered any more."
             ),

@@ -272,7 +272,7 @@ def test_a_run_that_was_undone_offers_no_result(client, owner, operator, engine)
     engine.finish(run)
     html = page(client, run)
     assert link not in html
-    assert "This run was undone. What it made, its result or report included, is gone." in html
+    assert "This run was undone: the marked steps took back what they had done, and its result" in html
 
 
 def test_an_erased_run_is_absent(client, owner, operator, engine, redis_client):
