@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 # In a queue that has messages: how many times longer each next patience is, and how many ordinary waits a look waits.
 PATIENCE_GROWTH, BUSY_LOOKS = 4, 3
+MAX_GROWTHS = 6  # a month, with the default
 
 TIMED_OUT = ErrorInfo(
     code="step-timed-out", detail="The step took longer than it may.", retryable=True, error_class="TimedOut"
@@ -189,7 +190,9 @@ def _look_later(run: Run, step: Step, queues: Queues, *, now: datetime) -> bool:
     All that waits beside it is looked at later, too. Each send makes the next patience four times as long.
     """
     limits = conf()
-    patience = timedelta(seconds=limits.dispatch_busy_seconds * PATIENCE_GROWTH**step.dispatch_count)
+    patience = timedelta(
+        seconds=limits.dispatch_busy_seconds * PATIENCE_GROWTH ** min(step.dispatch_count, MAX_GROWTHS)
+    )
     waits = step.state == StepState.READY or (step.state == StepState.COMPENSATING and step.retry_at is None)
     if (
         not waits

@@ -237,3 +237,18 @@ def test_a_dead_worker_is_found_beside_steps_that_wait_in_a_long_queue(owner, en
     assert engine.acquire(held) is not None
     engine.sweep(after_seconds=31)
     assert run.steps.get(name="weigh[2]").lease_token is None
+
+
+@pytest.mark.parametrize("messages", [0, 99])
+def test_a_step_that_was_sent_many_times_for_nothing_is_still_sent(
+    owner, engine, sent, monkeypatch, messages
+):
+    """Days without a worker that has its code."""
+    monkeypatch.setattr(
+        "workflows.services.queues.count_messages", lambda names: dict.fromkeys(names, messages)
+    )
+    run = engine.start(flows.ordering, owner=owner)
+    run.steps.filter(name="reserve").update(dispatch_count=5_000)
+    sent.clear()
+    engine.sweep(after_seconds=20 * 365 * 86_400)
+    assert len(sent) == 1
