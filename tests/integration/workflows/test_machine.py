@@ -112,6 +112,10 @@ class Engine(RuleBasedStateMachine):
         self.told_count = 0
 
     def teardown(self) -> None:
+        if hasattr(
+            self, "run"
+        ):  # a sweep takes up so many steps: those of hundreds of runs before would fill it
+            self.run.delete()
         if hasattr(self, "workflow"):
             registry.forget(self.workflow)
 
@@ -145,6 +149,18 @@ class Engine(RuleBasedStateMachine):
         node, lease = self._held(data)
         self._settle(lease, Succeeded(output=1))
         self.oracle.succeed(node)
+
+    @precondition(lambda self: self.oracle.claimable())
+    @rule(data=st.data(), count=st.integers(2, 12))
+    def a_worker_goes_on(self, data: st.DataObject, count: int) -> None:
+        """Several steps, or undos, one after the other: what is rare lies deep in a run, or behind its end."""
+        for _ in range(count):
+            if not self.oracle.claimable():
+                return
+            node = data.draw(st.sampled_from(self.oracle.claimable()))
+            self._claim(node)
+            self._settle(self.leases.pop(node.name), Succeeded(output=1))
+            self.oracle.succeed(node)
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), retryable=st.booleans())
@@ -301,7 +317,7 @@ def test_every_interleaving_comes_to_what_the_model_says(db: None, settings: Any
     run_state_machine_as_test(
         Engine,
         settings=hypothesis_settings(
-            max_examples=60,
+            max_examples=100,
             stateful_step_count=40,
             phases=[Phase.generate] if os.environ.get("CI") else [Phase.generate, Phase.shrink],
             deadline=None,
