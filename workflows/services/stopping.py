@@ -44,7 +44,7 @@ def ask_to_stop(steps: Sequence[Step], *, now: datetime) -> None:
     held = [step for step in steps if step.lease_token is not None]
     for fan_out in steps:
         if fan_out.kind == StepKind.FAN_OUT:
-            held += fan_out.parts.filter(lease_token__isnull=False).defer("output", "item")
+            held += Step.objects.held_parts(fan_out)
     for step in held:
         step.end_by(latest)
         step.save(update_fields=["deadline_at", "due_at"])
