@@ -1,8 +1,9 @@
 import random
 
 from outbox.failpoints import NAMES
-from tests.faults.cells import EXTRA, MORE, all_cells
+from tests.faults.cells import EXTRA, all_cells
 from tests.faults.choosing import CHOSEN, pairwise
+from tests.faults.moments import MORE
 
 
 def test_no_failpoint_is_without_a_cell():
