@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from outbox.connections import drop_broken
+from outbox.connections import drop_broken, give_back
 from workflows.engine.lease import Lease
 from workflows.execution.signals import Signals
 
@@ -118,3 +118,5 @@ class Heartbeat:
         while not self._pause.wait(self._pace.poll()):
             drop_broken()
             self.beat()
+            if not self._held:
+                give_back()  # nobody is at work: no connection waits for the next one
