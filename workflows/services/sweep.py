@@ -26,8 +26,8 @@ from workflows.states import RUN_FORWARD, AttemptState, RunState, StepState
 
 logger = logging.getLogger(__name__)
 
-# In a queue that has messages: how many times longer each next patience is, and how many ordinary waits a look waits.
-PATIENCE_GROWTH, BUSY_LOOKS = 4, 3
+# In a queue that has messages each next patience is so many times longer.
+PATIENCE_GROWTH = 4
 MAX_GROWTHS = 6  # a month, with the default
 
 TIMED_OUT = ErrorInfo(
@@ -201,7 +201,8 @@ def _look_later(run: Run, step: Step, queues: Queues, *, now: datetime) -> bool:
         or not queues.is_busy(step.queue)
     ):
         return False
-    later = run.by_deadline(now + timedelta(seconds=BUSY_LOOKS * limits.dispatch_retry_seconds))
+    # Soon: the queue may have messages for a moment only, and this step's be lost.
+    later = first_alarm(run, now)
     Step.objects.look_later(step, ready_after=now - patience, due_at=later)
     return True
 
