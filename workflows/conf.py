@@ -39,7 +39,7 @@ class WorkflowSettings(BaseModel):
         300.0, gt=0, description="longest wait before a step is sent again"
     )
     dispatch_busy_seconds: Scaled = Field(
-        600.0,
+        900.0,
         gt=0,
         description="in a queue that has messages: first wait before a step is sent again; quadruples",
     )
