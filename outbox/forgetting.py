@@ -24,7 +24,8 @@ def forget_published(key: UUID) -> None:
     Raises what redis-py raises while the server is away: call it again then.
     """
     shard, connection = wire.shard_of(key), client()
-    connection.delete(wire.run_stream(shard, key))
+    for name in connection.scan_iter(match=wire.run_streams_of(shard, key), count=SCAN_ENTRIES):
+        connection.delete(name)
     for shared in (wire.firehose(shard), wire.frames(shard)):
         _remove_entries(shared, str(key).encode())
 

@@ -27,15 +27,12 @@ class Audience(models.TextChoices):
 
 class StreamQuerySet(models.QuerySet["Stream"]):
     def to_do(self, *, now: datetime) -> "StreamQuerySet":
-        """The relay's to-do list: dirty streams that are not waiting after a failure.
+        """The relay's to-do list: dirty streams that are not waiting after a failure, those of live runs first.
 
-        Healthy ones first, and of those the ones with the least to publish: after an outage a live run does not
-        wait behind the backlog of others.
+        In the order of the partial index, so that a pass reads what it takes and not the whole backlog.
         """
         ready = Q(retry_at__isnull=True) | Q(retry_at__lte=now)
-        return self.filter(ready, dirty=True).order_by(
-            F("retry_at").asc(nulls_first=True), F("head") - F("published")
-        )
+        return self.filter(ready, dirty=True).order_by("closed")
 
 
 class Stream(models.Model):
@@ -48,18 +45,25 @@ class Stream(models.Model):
     # A flag of its own: a partial index on `published < head` would cost PostgreSQL its HOT updates.
     dirty = models.BooleanField(default=False)
     closed = models.BooleanField(default=False)  # the last entry ended a round; the Redis stream may expire
-    epoch = models.PositiveIntegerField(default=1)
+    epoch = models.PositiveBigIntegerField(
+        default=1
+    )  # moves on when the database was restored: `outbox.epochs`
+    # Entries up to this seq were removed by retention. The database knows the default: a former release inserts too.
+    pruned = models.BigIntegerField(default=0, db_default=0)
     failures = models.PositiveSmallIntegerField(default=0)  # publishing failed so often in a row
     retry_at = models.DateTimeField(null=True, blank=True)
 
     objects = StreamQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(name="outbox_stream_to_do", fields=["retry_at"], condition=Q(dirty=True))]
+        indexes = [models.Index(name="outbox_stream_to_do", fields=["closed"], condition=Q(dirty=True))]
         constraints = [
             models.CheckConstraint(
                 name="outbox_stream_published_to_head",
                 condition=Q(published__gte=0) & Q(published__lte=F("head")),
+            ),
+            models.CheckConstraint(
+                name="outbox_stream_pruned_to_published", condition=Q(pruned__lte=F("published"))
             ),
             models.CheckConstraint(name="outbox_stream_known_shard", condition=Q(shard__lt=wire.SHARD_COUNT)),
         ]
@@ -89,3 +93,85 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.seq} of {self.stream_id}"
+
+
+class Inbox(models.Model):
+    """How far a consumer has come in a stream: everything up to `seq` of `epoch` has had its effect, once.
+
+    Events are applied in order, so that one row a stream says of each event whether it was applied. The row is
+    written in the commit of the effect. No foreign key: a consumer may live on another database than the streams.
+    """
+
+    consumer = models.CharField(max_length=64)
+    stream = models.UUIDField()
+    epoch = models.PositiveBigIntegerField(default=1)
+    seq = models.BigIntegerField(default=0)
+    failures = models.PositiveSmallIntegerField(default=0)  # tries of event seq + 1 that failed
+    retry_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        verbose_name_plural = "inboxes"
+        constraints = [
+            models.UniqueConstraint(name="outbox_inbox_one_per_stream", fields=["consumer", "stream"]),
+        ]
+        indexes = [
+            models.Index(
+                name="outbox_inbox_to_retry",
+                fields=["consumer", "retry_at"],
+                condition=Q(retry_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.consumer} at {self.seq} of {self.stream}"
+
+
+class DeadLetter(models.Model):
+    """An event that a consumer could not apply after its last try: skipped, kept, and told to the operator."""
+
+    consumer = models.CharField(max_length=64)
+    stream = models.UUIDField()
+    epoch = models.PositiveBigIntegerField()
+    seq = models.BigIntegerField()
+    event_id = models.UUIDField()
+    type = models.CharField(max_length=64)
+    envelope = models.JSONField()
+    failures = models.PositiveSmallIntegerField()
+    error = models.CharField(max_length=500)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="outbox_dead_letter_once", fields=["consumer", "stream", "epoch", "seq"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.seq} of {self.stream} for {self.consumer}"
+
+
+class ShardLease(models.Model):
+    """Who works on a shard now. It saves work and keeps a group's order; correctness never rests on it."""
+
+    role = models.CharField(max_length=80)  # `relay`, or `consumer:<name>`
+    shard = models.PositiveSmallIntegerField()
+    holder = models.UUIDField(null=True)
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="outbox_lease_one_per_shard", fields=["role", "shard"])]
+
+    def __str__(self) -> str:
+        return f"{self.role} of shard {self.shard}"
+
+
+class KnownDatabase(models.Model):
+    """Which database the log was last written to: another one now means that it was restored (`outbox.epochs`)."""
+
+    identity = models.CharField(max_length=64)
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.identity

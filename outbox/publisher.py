@@ -115,7 +115,7 @@ class RedisPublisher:
 
     @staticmethod
     def _keys(batch: Batch) -> list[str]:
-        return [wire.run_stream(batch.shard, batch.key), wire.firehose(batch.shard)]
+        return [wire.run_stream(batch.shard, batch.key, batch.epoch), wire.firehose(batch.shard)]
 
     @staticmethod
     def _args(batch: Batch) -> list[str | int | bytes]:

@@ -39,13 +39,21 @@ def shard_of(key: UUID) -> int:
 # A shard's keys share the hash tag `{n}`: the append script writes two of them in one call, also on a cluster.
 
 
-def run_stream(shard: int, key: UUID | str) -> str:
-    """The Redis Stream of one run: entry ids are `<seq>-0`."""
-    return f"{PREFIX}:{{{shard}}}:run:{key}"
+def run_stream(shard: int, key: UUID | str, epoch: int) -> str:
+    """The Redis Stream of one run in one epoch: entry ids are `<seq>-0`. Fields aud, e (envelope).
+
+    A tombstone (an event that Redis would not take) has `stub` in place of `e`: its event is in the database only.
+    """
+    return f"{PREFIX}:{{{shard}}}:run:{key}:{epoch}"
+
+
+def run_streams_of(shard: int, key: UUID | str) -> str:
+    """The pattern of the names of one run's Redis Streams, of all its epochs."""
+    return f"{PREFIX}:{{{shard}}}:run:{key}:*"
 
 
 def firehose(shard: int) -> str:
-    """The Redis Stream of all runs of a shard: fields run, seq, epoch, aud, e (envelope)."""
+    """The Redis Stream of all runs of a shard: fields run, seq, epoch, aud, e (envelope); or `stub`, as above."""
     return f"{PREFIX}:{{{shard}}}:firehose"
 
 
@@ -55,8 +63,11 @@ def frames(shard: int) -> str:
 
 
 def wake(shard: int) -> str:
-    """The list that a relay waits on: anything in it means that a stream of this shard is dirty."""
-    return f"{PREFIX}:{{{shard}}}:wake"
+    """The list that a relay waits on: keys of streams of this shard that are dirty, the newest first.
+
+    The lists share a hash tag of their own: a relay waits on several at once.
+    """
+    return f"{PREFIX}:{{wake}}:{shard}"
 
 
 def timestamp(moment: datetime) -> str:

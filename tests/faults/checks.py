@@ -172,7 +172,7 @@ def _ledger(run: Run, steps: list[Step]) -> Iterator[str]:
 
 def _published(run: Run, log: list[Entry]) -> Iterator[str]:
     """I9: the run's stream in Redis is a contiguous piece of the log that reaches its head, with equal events."""
-    key = wire.run_stream(wire.shard_of(run.id), run.id)
+    key = wire.run_stream(wire.shard_of(run.id), run.id, 1)
     deadline = time.monotonic() + STREAM_SECONDS
     while True:
         rows = client().xrange(key)

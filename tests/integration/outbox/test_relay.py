@@ -27,7 +27,9 @@ def write(stream: Stream, count: int, *, closes: bool = False) -> None:
 
 
 def ids(client: "redis.Redis", stream: Stream) -> list[bytes]:
-    return [entry_id for entry_id, _ in client.xrange(wire.run_stream(stream.shard, stream.key))]
+    return [
+        entry_id for entry_id, _ in client.xrange(wire.run_stream(stream.shard, stream.key, stream.epoch))
+    ]
 
 
 def test_what_is_committed_reaches_the_run_stream_under_its_own_numbers(publisher, redis_client, clock):
@@ -46,7 +48,7 @@ def test_run_stream_and_firehose_carry_the_same_bytes_as_the_log(publisher, redi
     write(stream, 1)
     drain(publisher, clock=clock)
 
-    ((_, in_run),) = redis_client.xrange(wire.run_stream(stream.shard, stream.key))
+    ((_, in_run),) = redis_client.xrange(wire.run_stream(stream.shard, stream.key, stream.epoch))
     ((_, in_firehose),) = redis_client.xrange(wire.firehose(stream.shard))
 
     expected = wire.encode(wire.envelope(stream.entries.get()))
@@ -71,7 +73,7 @@ def test_a_stream_that_lost_its_tail_is_rewound_and_filled_from_the_log(publishe
     stream = make_stream()
     write(stream, 4)
     drain(publisher, clock=clock)
-    key = wire.run_stream(stream.shard, stream.key)
+    key = wire.run_stream(stream.shard, stream.key, stream.epoch)
     kept = redis_client.xrange(key, max="2-0")
     redis_client.delete(key)
     for entry_id, fields in kept:
@@ -119,7 +121,7 @@ def test_a_backlog_is_published_in_batches_until_nothing_is_left(publisher, redi
 
 def test_a_run_stream_expires_only_after_its_terminal_event(publisher, redis_client, clock):
     stream = make_stream()
-    key = wire.run_stream(stream.shard, stream.key)
+    key = wire.run_stream(stream.shard, stream.key, stream.epoch)
     write(stream, 1)
     drain(publisher, clock=clock)
     assert redis_client.ttl(key) == -1
@@ -148,7 +150,7 @@ def test_a_terminal_event_that_comes_between_two_reads_still_lets_the_stream_exp
     monkeypatch.setattr(relay, "_batch", end_the_run_first)
     drain(publisher, clock=clock)
     drain(publisher, clock=clock)  # its commit left a wake-up
-    assert redis_client.ttl(wire.run_stream(stream.shard, stream.key)) > 0
+    assert redis_client.ttl(wire.run_stream(stream.shard, stream.key, stream.epoch)) > 0
 
 
 def test_a_late_copy_of_an_older_batch_does_not_keep_a_finished_stream_for_ever(
@@ -160,7 +162,7 @@ def test_a_late_copy_of_an_older_batch_does_not_keep_a_finished_stream_for_ever(
     write(stream, 1, closes=True)
     drain(publisher, clock=clock)
     publisher.publish([late])
-    assert redis_client.ttl(wire.run_stream(stream.shard, stream.key)) > 0
+    assert redis_client.ttl(wire.run_stream(stream.shard, stream.key, stream.epoch)) > 0
 
 
 def test_a_live_run_does_not_wait_behind_the_backlog_of_others(publisher, redis_client, clock, settings):
@@ -206,7 +208,7 @@ def test_a_relay_that_lingers_publishes_what_is_committed_and_ends_when_it_is_to
 
 def test_one_stream_that_redis_refuses_backs_off_alone(publisher, redis_client, clock):
     poisoned, healthy = make_stream(), make_stream()
-    redis_client.set(wire.run_stream(poisoned.shard, poisoned.key), "not a stream")
+    redis_client.set(wire.run_stream(poisoned.shard, poisoned.key, poisoned.epoch), "not a stream")
     write(poisoned, 1)
     write(healthy, 1)
 
@@ -217,7 +219,7 @@ def test_one_stream_that_redis_refuses_backs_off_alone(publisher, redis_client, 
     poisoned.refresh_from_db()
     assert (poisoned.published, poisoned.dirty, poisoned.failures) == (0, True, 1)
 
-    redis_client.delete(wire.run_stream(poisoned.shard, poisoned.key))
+    redis_client.delete(wire.run_stream(poisoned.shard, poisoned.key, poisoned.epoch))
     clock.turn(seconds=2)
     drain(publisher, clock=clock)
     assert ids(redis_client, poisoned) == [b"1-0"]
