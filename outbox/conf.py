@@ -76,7 +76,7 @@ class OutboxSettings(BaseModel):
         le=100,
         description="failures of a stream before the entry at fault becomes a tombstone in Redis",
     )
-    lease_seconds: Scaled = Field(
+    shard_lease_seconds: Scaled = Field(
         10.0, gt=0, description="how long a silent relay or consumer keeps its shards from others"
     )
     run_stream_max_entries: int = Field(

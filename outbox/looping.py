@@ -126,7 +126,7 @@ class _Turns:
         if time.monotonic() < self._renew_at and self._shards:
             return
         self._shards = sorted(self._leases.hold())
-        self._renew_at = time.monotonic() + conf().lease_seconds / LEASE_RENEWALS
+        self._renew_at = time.monotonic() + conf().shard_lease_seconds / LEASE_RENEWALS
         failpoint("outbox.relay.leased")
 
     def _scan_if_due(self, passed: Passed) -> None:
