@@ -70,59 +70,48 @@ class RedisAndLog(RuleBasedStateMachine):
             append(self.key, messages(count), now=NOW)
 
     @rule(number=RELAYS, limit=FEW)
-    def claim(self, number: int, limit: int) -> None:
-        waiting = read_backlog(relay.ALL_SHARDS, now=self.clock.now(), limit=10)
-        few = [_only(stream, limit) for stream in waiting]
-        self.claimed[number] = list(relay._encoded(few, clock=self.clock))
+    def relay_goes_on(self, number: int, limit: int) -> None:
+        """Whatever this relay does next: claim, send, or settle."""
+        if number in self.answered:
+            batches, answers = self.answered.pop(number)
+            relay._settle(self.publisher, batches, answers, clock=self.clock)
+        elif number in self.claimed:
+            batches = self.claimed.pop(number)
+            self.answered[number] = (batches, self.publisher.publish([batch for _, batch in batches]))
+        else:
+            waiting = read_backlog(relay.ALL_SHARDS, now=self.clock.now(), limit=10)
+            batches = list(relay._encoded([_only(stream, limit) for stream in waiting], clock=self.clock))
+            if batches:
+                self.claimed[number] = batches
 
-    @precondition(lambda self: self.claimed)
-    @rule(number=RELAYS)
-    def send(self, number: int) -> None:
-        batches = self.claimed.pop(number, None)
-        if batches:
-            answers = self.publisher.publish([batch for _, batch in batches])
-            self.answered[number] = (batches, answers)
-
-    @precondition(lambda self: self.answered)
-    @rule(number=RELAYS)
-    def settle(self, number: int) -> None:
-        batches, answers = self.answered.pop(number, ([], []))
-        relay._settle(self.publisher, batches, answers, clock=self.clock)
+    @rule()
+    def relays_catch_up(self) -> None:
+        drain(self.publisher, clock=self.clock)
 
     @rule(number=RELAYS)
     def crash(self, number: int) -> None:
         self.claimed.pop(number, None)
         self.answered.pop(number, None)
 
-    @rule()
-    def delete(self) -> None:
-        self.server.delete(self._name())
-
-    @rule()
-    def flush(self) -> None:
-        self.server.flushall()
-
-    @rule(left=st.integers(0, 3))
-    def trim(self, left: int) -> None:
-        self.server.xtrim(self._name(), maxlen=left, approximate=False)
-
-    @rule(lost=FEW)
-    def fail_over_without_the_tail(self, lost: int) -> None:
-        rows = self.server.xrange(self._name())
-        if not rows:
-            return
-        self.server.delete(self._name())
-        for entry_id, fields in rows[:-lost]:
-            self.server.xadd(self._name(), fields, id=entry_id)
-
-    @rule()
-    def back_up_redis(self) -> None:
-        self.redis_backup = self.server.dump(self._name())
-
-    @precondition(lambda self: self.redis_backup)
-    @rule()
-    def restore_redis(self) -> None:
-        self.server.restore(self._name(), 0, self.redis_backup, replace=True)
+    @rule(what=st.sampled_from(["delete", "flush", "trim", "lose_tail", "back_up", "restore"]), count=FEW)
+    def redis_suffers(self, what: str, count: int) -> None:
+        name = self._name()
+        match what:
+            case "delete":
+                self.server.delete(name)
+            case "flush":
+                self.server.flushall()
+            case "trim":
+                self.server.xtrim(name, maxlen=count - 1, approximate=False)
+            case "back_up":
+                self.redis_backup = self.server.dump(name)
+            case "restore" if self.redis_backup:
+                self.server.restore(name, 0, self.redis_backup, replace=True)
+            case "lose_tail":
+                rows = self.server.xrange(name)
+                self.server.delete(name)
+                for entry_id, fields in rows[:-count]:
+                    self.server.xadd(name, fields, id=entry_id)
 
     @rule()
     def retention(self) -> None:
