@@ -23,6 +23,7 @@ NAMES: Final = frozenset(
         "outbox.append.written",
         "outbox.relay.claimed",
         "outbox.relay.appended",
+        "outbox.webhooks.posted",
         "workflows.acquire.before",
         "workflows.acquire.written",
         "workflows.acquire.committed",
