@@ -13,8 +13,9 @@ ROOMS = {
         {"apps", "clock", "conf", "connections", "failpoints", "wire"},
         {"models", "redis"},
         {"nudge", "publisher"},
-        {"append", "forgetting", "frames", "relay"},
+        {"append", "forgetting", "frames", "relay", "webhooks"},
         {"tasks"},
+        {"management"},
     ],
     "streaming": [
         {"apps", "parsers", "prompts"},

@@ -78,13 +78,11 @@ class Deliverer:
             del self._under_way[future]  # not before: with the database away it is settled at the next turn
         busy = Counter(claimed.webhook_id for claimed in self._under_way.values())
         free = self._threads - len(self._under_way)
-        for claimed in claim(busy=busy, free=free, clock=self._clock):
+        begun = claim(busy=busy, free=free, clock=self._clock)
+        now = self._clock.now()
+        for claimed in begun:
             future = self._pool.submit(
-                post,
-                claimed.outgoing,
-                limits=limits(),
-                now=self._clock.now(),
-                resolve=self._resolve,
+                post, claimed.outgoing, limits=limits(), now=now, resolve=self._resolve
             )
             self._under_way[future] = claimed
 
@@ -102,10 +100,9 @@ class Deliverer:
             stop.wait(POLL_SECONDS * time_scale())
 
     def _purge_now_and_then(self) -> None:
-        if time.monotonic() >= self._purge_at:
+        """A batch a turn, so that it never holds up what is due."""
+        if time.monotonic() >= self._purge_at and not purge(clock=self._clock):
             self._purge_at = time.monotonic() + PURGE_EVERY_SECONDS
-            while purge(clock=self._clock):
-                pass
 
 
 def limits() -> Limits:

@@ -68,14 +68,14 @@ def _exchange(
     url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
     deadline = Deadline(limits.total_seconds)
     backend = CheckedBackend(resolve=resolve, allowed=limits.allowed_networks, deadline=deadline)
-    headers = {
-        "host": target.authority,
-        "user-agent": USER_AGENT,
-        "content-type": CONTENT_TYPE,
-        "content-length": str(len(body)),
-        "connection": "close",
-        **signed,
-    }
+    headers: list[tuple[str | bytes, str | bytes]] = [
+        ("host", target.authority),
+        ("user-agent", USER_AGENT),
+        ("content-type", CONTENT_TYPE),
+        ("content-length", str(len(body))),
+        ("connection", "close"),
+        *signed.items(),
+    ]
     timeouts: Any = {
         "connect": limits.connect_seconds,
         "read": limits.total_seconds,
