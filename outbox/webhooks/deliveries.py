@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
@@ -15,7 +15,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
 from outbox import wire
-from outbox.clock import Clock
+from outbox.clock import CLOCK, Clock
 from outbox.conf import conf, time_scale
 from outbox.models import Delivery, DeliveryState, Webhook
 from outbox.webhooks.cloudevents import cloud_event
@@ -40,36 +40,55 @@ class Claimed:
     outgoing: Outgoing
 
 
-def enqueue(envelope: Mapping[str, Any], *, audience: str, epoch: int, clock: Clock) -> int:
-    """A delivery for each webhook that wants the event, in the caller's transaction; how many.
+class EventLike(Protocol):
+    """What `enqueue` reads of an event: a consumer's event is one."""
+
+    @property
+    def stream(self) -> UUID: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def audience(self) -> str: ...
+    @property
+    def envelope(self) -> Mapping[str, Any]: ...
+
+
+def enqueue(event: EventLike, *, clock: Clock = CLOCK) -> int:
+    """A delivery for each webhook that wants the event, in the caller's transaction; how many want it.
 
     Told of the same event again it adds none: (webhook, event) is unique.
     """
     wanting = [
-        hook for hook in Webhook.objects.filter(is_active=True) if hook.wants(envelope["type"], audience)
+        hook for hook in Webhook.objects.filter(is_active=True) if hook.wants(event.type, event.audience)
     ]
     if not wanting:
         return 0
-    event = cloud_event(
-        envelope, epoch=epoch, source=conf().cloud_event_source, type_prefix=conf().cloud_event_type_prefix
+    told = cloud_event(
+        event.envelope,
+        epoch=event.epoch,
+        source=conf().cloud_event_source,
+        type_prefix=conf().cloud_event_type_prefix,
     )
-    body, now = wire.encode(event).decode(), clock.now()
-    Delivery.objects.bulk_create(
-        [_delivery(hook, envelope, body, epoch=epoch, now=now) for hook in wanting], ignore_conflicts=True
-    )
+    body, now = wire.encode(told).decode(), clock.now()
+    rows = [_delivery(hook, event, body, now=now) for hook in wanting]
+    Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     return len(wanting)
 
 
-def _delivery(
-    webhook: Webhook, envelope: Mapping[str, Any], body: str, *, epoch: int, now: datetime
-) -> Delivery:
+def _delivery(webhook: Webhook, event: EventLike, body: str, *, now: datetime) -> Delivery:
     delivery = Delivery(
         webhook=webhook,
-        stream=UUID(envelope["run"]),
-        epoch=epoch,
-        seq=envelope["seq"],
-        event_id=UUID(envelope["id"]),
-        type=envelope["type"],
+        stream=event.stream,
+        epoch=event.epoch,
+        seq=event.seq,
+        event_id=event.id,
+        type=event.type,
         body=body,
         due_at=now,
         created_at=now,

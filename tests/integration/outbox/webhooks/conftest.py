@@ -1,6 +1,7 @@
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -42,24 +43,33 @@ def make_webhook(url: str, **fields: Any) -> Webhook:
     return Webhook.objects.create(**{"url": url, "secret": new_secret(), "created_by": "olga", **fields})
 
 
-def envelope(type_: str = "step.completed", *, seq: int = 1, **fields: Any) -> dict[str, Any]:
-    plain = {
-        "v": 1,
-        "seq": seq,
-        "id": str(uuid4()),
-        "type": type_,
-        "run": str(uuid4()),
-        "step": "write",
-        "attempt": 1,
-        "time": "2026-11-22T09:31:04.512Z",
-        "data": {"title": "Ein Brief – mit Umlauten: äöü"},
-    }
-    return {**plain, **fields}
+@dataclass(frozen=True, kw_only=True)
+class AnEvent:
+    stream: UUID = field(default_factory=uuid4)
+    seq: int = 1
+    epoch: int = 1
+    id: UUID = field(default_factory=uuid4)
+    type: str = "step.completed"
+    audience: str = Audience.PUBLIC
+    data: dict[str, Any] = field(default_factory=lambda: {"title": "Ein Brief – mit Umlauten: äöü"})
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        return {
+            "v": 1,
+            "seq": self.seq,
+            "id": str(self.id),
+            "type": self.type,
+            "run": str(self.stream),
+            "step": "write",
+            "attempt": 1,
+            "time": "2026-11-22T09:31:04.512Z",
+            "data": self.data,
+        }
 
 
 def make_delivery(webhook: Webhook, **fields: Any) -> Delivery:
-    clock = FakeClock()
+    clock, event = FakeClock(), AnEvent(**fields)
     clock.moment = NOW
-    told = envelope(**fields)
-    assert enqueue(told, audience=Audience.PUBLIC, epoch=1, clock=clock)
-    return Delivery.objects.get(webhook=webhook, event_id=told["id"])
+    assert enqueue(event, clock=clock)
+    return Delivery.objects.get(webhook=webhook, event_id=event.id)

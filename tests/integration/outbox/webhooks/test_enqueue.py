@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from django.db import transaction
@@ -6,7 +7,7 @@ from django.db import transaction
 from outbox.forgetting import forget_stream
 from outbox.models import Audience, Delivery, DeliveryState
 from outbox.webhooks.deliveries import enqueue
-from tests.integration.outbox.webhooks.conftest import envelope, make_delivery, make_webhook
+from tests.integration.outbox.webhooks.conftest import AnEvent, make_delivery, make_webhook
 
 URL = "https://hooks.example.com/in"
 
@@ -25,7 +26,7 @@ def test_an_event_becomes_one_delivery_for_each_webhook_that_wants_it(clock):
     )
     off = make_webhook(URL, is_active=False)
     for type_ in ("run.completed", "step.completed", "running", "step.failed"):
-        enqueue(envelope(type_), audience=Audience.PUBLIC, epoch=1, clock=clock)
+        enqueue(AnEvent(type=type_), clock=clock)
     assert told(everything) == ["run.completed", "running", "step.completed", "step.failed"]
     assert told(runs) == ["run.completed"]
     assert told(one) == ["step.failed"]
@@ -43,27 +44,27 @@ def test_an_event_becomes_one_delivery_for_each_webhook_that_wants_it(clock):
 def test_a_webhook_hears_nothing_above_its_audience(clock, limit, heard):
     webhook = make_webhook(URL, audience=limit)
     for audience in Audience:
-        enqueue(envelope(f"a.{audience.value}"), audience=audience, epoch=1, clock=clock)
+        enqueue(AnEvent(type=f"a.{audience.value}", audience=audience), clock=clock)
     assert told(webhook) == heard
 
 
 def test_by_default_nothing_for_operators_leaves_the_house(clock):
     webhook = make_webhook(URL)
-    assert enqueue(envelope(), audience=Audience.OPERATOR, epoch=1, clock=clock) == 0
+    assert enqueue(AnEvent(audience=Audience.OPERATOR), clock=clock) == 0
     assert told(webhook) == []
 
 
 def test_the_same_event_told_twice_is_one_delivery(clock):
-    webhook, event = make_webhook(URL), envelope()
+    webhook, event = make_webhook(URL), AnEvent()
     for epoch in (1, 2):
-        enqueue(event, audience=Audience.PUBLIC, epoch=epoch, clock=clock)
+        enqueue(replace(event, epoch=epoch), clock=clock)
     assert webhook.deliveries.count() == 1
 
 
 def test_deliveries_share_the_fate_of_their_transaction(clock):
     make_webhook(URL)
     with transaction.atomic():
-        enqueue(envelope(), audience=Audience.PUBLIC, epoch=1, clock=clock)
+        enqueue(AnEvent(), clock=clock)
         transaction.set_rollback(True)
     assert not Delivery.objects.exists()
 
