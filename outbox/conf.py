@@ -86,6 +86,9 @@ class OutboxSettings(BaseModel):
     nudge_timeout_seconds: float = Field(
         0.05, gt=0, le=1, description="longest that a commit waits to wake the relay"
     )
+    lease_seconds: Scaled = Field(
+        10.0, gt=0, description="a shard is free again so long after its holder was last heard of"
+    )
 
 
 def conf() -> OutboxSettings:

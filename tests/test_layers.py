@@ -12,7 +12,7 @@ ROOMS = {
     "outbox": [
         {"apps", "clock", "conf", "connections", "failpoints", "wire"},
         {"models", "redis"},
-        {"nudge", "publisher"},
+        {"leases", "nudge", "publisher"},
         {"append", "forgetting", "frames", "relay"},
         {"tasks"},
     ],
