@@ -89,6 +89,21 @@ class OutboxSettings(BaseModel):
     lease_seconds: Scaled = Field(
         10.0, gt=0, description="a shard is free again so long after its holder was last heard of"
     )
+    consumer_batch_size: int = Field(
+        100, ge=1, le=5_000, description="entries of one shard that a consumer takes at a time"
+    )
+    consumer_tries: int = Field(
+        5, ge=1, le=1_000, description="failed tries after which an event becomes a dead letter"
+    )
+    consumer_retry_seconds: Scaled = Field(
+        1.0, gt=0, description="first wait after a handler failed; doubles"
+    )
+    consumer_retry_cap_seconds: Scaled = Field(
+        60.0, gt=0, description="longest wait between two tries of one event"
+    )
+    consumer_comparison_seconds: Scaled = Field(
+        30.0, gt=0, description="a consumer compares what it applied with the log this often"
+    )
 
 
 def conf() -> OutboxSettings:
