@@ -8,25 +8,17 @@ LONGHAUL_TIME_SCALE shrinks the times that are of type Scaled (leases, beats, ba
 worker takes seconds. Limits that guard against a slow network or a slow machine stay as they are.
 """
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, TypeVar, cast
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 AppSettings = TypeVar("AppSettings", bound=BaseModel)
 
 # Seconds that LONGHAUL_TIME_SCALE shrinks.
 Scaled = Annotated[float, "scaled"]
 
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-# Comma-separated CIDR blocks.
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)]
 
 _read: dict[type[BaseModel], BaseModel] = {}
 
@@ -95,42 +87,23 @@ class OutboxSettings(BaseModel):
     nudge_timeout_seconds: float = Field(
         0.05, gt=0, le=1, description="longest that a commit waits to wake the relay"
     )
-    webhook_allow_http: bool = Field(False, description="whether webhooks may go out without TLS")
-    webhook_allowed_networks: Networks = Field(
-        (), description="private networks that webhooks may reach, such as 10.1.0.0/16,fd00::/8"
+    lease_seconds: Scaled = Field(
+        10.0, gt=0, description="a shard is free again so long after its holder was last heard of"
     )
-    webhook_connect_timeout_seconds: float = Field(
-        5.0, gt=0, le=60, description="longest that a webhook's server may take to be connected to"
+    consumer_batch_size: int = Field(
+        100, ge=1, le=5_000, description="entries of one shard that a consumer takes at a time"
     )
-    webhook_timeout_seconds: float = Field(
-        15.0,
-        gt=0,
-        le=120,
-        description="longest that one try of a delivery takes, from connecting to the answer",
+    consumer_tries: int = Field(
+        5, ge=1, le=1_000, description="failed tries after which an event becomes a dead letter"
     )
-    webhook_concurrency: int = Field(
-        32, ge=1, le=500, description="deliveries under way at once in a process"
+    consumer_retry_seconds: Scaled = Field(
+        1.0, gt=0, description="first wait after a handler failed; doubles"
     )
-    webhook_concurrency_each: int = Field(
-        4, ge=1, description="of these to one webhook; to one whose last try failed it is 1"
+    consumer_retry_cap_seconds: Scaled = Field(
+        60.0, gt=0, description="longest wait between two tries of one event"
     )
-    webhook_disable_seconds: Scaled = Field(
-        432_000.0, gt=0, description="a webhook that failed this long without a success is switched off"
-    )
-    webhook_rotation_seconds: Scaled = Field(
-        86_400.0, ge=0, description="how long a webhook's former secret signs beside the new one"
-    )
-    webhook_keep_days: float = Field(14.0, gt=0, description="deliveries that are over are kept this long")
-    webhook_body_max_bytes: int = Field(
-        262_144, ge=1_024, description="a larger event is not sent; its delivery says so"
-    )
-    cloud_event_type_prefix: str = Field(
-        "dev.longhaul",
-        pattern=r"^[a-z0-9.-]+$",
-        description="stands before the type of an event told to others",
-    )
-    cloud_event_source: str = Field(
-        "/runs", description="address that stands before a run's id as the source of an event told to others"
+    consumer_comparison_seconds: Scaled = Field(
+        30.0, gt=0, description="a consumer compares what it applied with the log this often"
     )
 
 

@@ -10,11 +10,11 @@ RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4
 # Rooms of a package from the bottom up; a room may import rooms on lower lines, and itself.
 ROOMS = {
     "outbox": [
-        {"apps", "clock", "conf", "connections", "failpoints", "wire"},
+        {"apps", "clock", "conf", "connections", "consumer", "failpoints", "wire"},
         {"models", "redis"},
-        {"nudge", "publisher"},
+        {"leases", "nudge", "publisher"},
         {"append", "forgetting", "frames", "relay", "webhooks"},
-        {"tasks"},
+        {"consumers", "consuming", "tasks"},
         {"management"},
     ],
     "streaming": [

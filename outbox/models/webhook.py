@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from outbox.models.stream import Audience
 
@@ -47,7 +48,7 @@ class Webhook(models.Model):
     previous_secret = models.CharField(max_length=100, blank=True, editable=False)  # signs too, until:
     previous_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)  # outlives the person
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False)  # answers in a row that were none
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)  # the first of them
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)  # by us, not by an operator

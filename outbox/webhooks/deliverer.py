@@ -15,9 +15,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from django.db import DatabaseError
 
 from outbox.clock import CLOCK, Clock
-from outbox.conf import conf, time_scale
+from outbox.conf import time_scale
 from outbox.connections import drop_broken
 from outbox.failpoints import failpoint
+from outbox.webhooks.conf import conf
 from outbox.webhooks.connecting import Resolve, resolve
 from outbox.webhooks.deliveries import Claimed, claim, purge, settle
 from outbox.webhooks.schedule import Answer

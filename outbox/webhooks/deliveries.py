@@ -16,9 +16,10 @@ from django.db.models.functions import Coalesce
 
 from outbox import wire
 from outbox.clock import CLOCK, Clock
-from outbox.conf import conf, time_scale
+from outbox.conf import time_scale
 from outbox.models import Delivery, DeliveryState, Webhook
 from outbox.webhooks.cloudevents import cloud_event
+from outbox.webhooks.conf import conf
 from outbox.webhooks.schedule import Answer, Delivered, GivenUp, RetryIn, Verdict, judge
 from outbox.webhooks.sending import Outgoing
 
@@ -79,6 +80,12 @@ def enqueue(event: EventLike, *, clock: Clock = CLOCK) -> int:
     rows = [_delivery(hook, event, body, now=now) for hook in wanting]
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     return len(wanting)
+
+
+def _wants(webhook: Webhook, event: EventLike) -> bool:
+    """What happened before there was a webhook is not told it: a consumer that was behind comes with old events."""
+    is_new: bool = event.envelope["time"] >= wire.timestamp(webhook.created_at)
+    return is_new and webhook.wants(event.type, event.audience)
 
 
 def _delivery(webhook: Webhook, event: EventLike, body: str, *, now: datetime) -> Delivery:

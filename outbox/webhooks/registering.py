@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from outbox.clock import Clock
-from outbox.conf import conf
 from outbox.models import Audience, Delivery, DeliveryState, Webhook
 from outbox.webhooks.addresses import AddressRefused, parse_url, require_allowed
+from outbox.webhooks.conf import conf
 from outbox.webhooks.connecting import Resolve, resolve
 from outbox.webhooks.signing import new_secret
 

@@ -1,21 +1,32 @@
-"""`manage.py webhooks`: sends what is due, until it is told to stop; lists webhooks, tries one, sends again."""
+"""`manage.py webhooks`: lines up deliveries and sends what is due, until stopped; lists, tries, sends again."""
 
 import argparse
+import logging
 import signal
 import threading
 from typing import Any
 from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 
 from outbox import wire
 from outbox.clock import CLOCK
-from outbox.conf import conf
-from outbox.models import Delivery, DeliveryState, Webhook
+from outbox.connections import PASSING, drop_broken
+from outbox.consumer import find
+from outbox.consuming.loop import ConsumerLoop
+from outbox.models import Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks.cloudevents import cloud_event
+from outbox.webhooks.conf import conf
 from outbox.webhooks.deliverer import Deliverer, limits
 from outbox.webhooks.registering import send_again
 from outbox.webhooks.sending import Outgoing, post
+
+
+logger = logging.getLogger(__name__)
+
+CONSUMER = "webhooks"
+LOOK_SECONDS = 5.0  # while there is no webhook
 
 
 class Command(BaseCommand):
@@ -23,7 +34,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb")
-        verbs.add_parser("deliver", help="send what is due, until stopped (the default)")
+        verbs.add_parser("serve", help="line up deliveries and send what is due, until stopped (the default)")
         verbs.add_parser(
             "list", help="every webhook: its state, and how many deliveries wait or were given up"
         )
@@ -42,7 +53,8 @@ class Command(BaseCommand):
                 given_up = _webhook(options["webhook"]).deliveries.filter(state=DeliveryState.FAILED)
                 self.stdout.write(f"{send_again(given_up, clock=CLOCK)} in line again")
             case _:
-                deliver()
+                if not serve():
+                    raise CommandError("the consumer of events ended by an error; its log says which")
 
     def _list(self) -> None:
         for webhook in Webhook.objects.order_by("pk"):
@@ -83,12 +95,41 @@ class Command(BaseCommand):
         self.stdout.write(f"{webhook.host} answered {answer.status}")
 
 
-def deliver() -> None:
-    """Until SIGTERM or SIGINT."""
-    stop = threading.Event()
+def serve() -> bool:
+    """Until SIGTERM or SIGINT, or until the consumer ends by itself; False then."""
+    stop, failed = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    loop = ConsumerLoop(find(CONSUMER))
+    thread = threading.Thread(target=_line_up, args=(loop, stop, failed), name=CONSUMER)
+    thread.start()
     Deliverer().run(stop)
+    loop.stop()
+    thread.join()
+    return not failed.is_set()
+
+
+def _line_up(loop: ConsumerLoop, stop: threading.Event, failed: threading.Event) -> None:
+    """Run the consumer, from the day that there is a webhook: without one, events would be looked at for nothing."""
+    try:
+        while not stop.is_set() and not _is_used():
+            stop.wait(LOOK_SECONDS)
+        loop.run()
+    except Exception:
+        failed.set()
+        logger.exception("consumer ended", extra={"consumer": CONSUMER})
+    finally:
+        stop.set()
+        connections.close_all()
+
+
+def _is_used() -> bool:
+    """Also once all webhooks are gone: a group that nobody reads would keep Redis from being trimmed."""
+    drop_broken()
+    try:
+        return Webhook.objects.exists() or Inbox.objects.filter(consumer=CONSUMER).exists()
+    except PASSING:
+        return False
 
 
 def _webhook(number: int) -> Webhook:

@@ -40,7 +40,9 @@ def deliverer(clock: FakeClock) -> Iterator[Deliverer]:
 
 
 def make_webhook(url: str, **fields: Any) -> Webhook:
-    return Webhook.objects.create(**{"url": url, "secret": new_secret(), "created_by": "olga", **fields})
+    return Webhook.objects.create(
+        **{"url": url, "secret": new_secret(), "created_by": "olga", "created_at": NOW, **fields}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
