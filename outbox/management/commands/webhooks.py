@@ -22,7 +22,6 @@ from outbox.webhooks.deliverer import Deliverer, limits
 from outbox.webhooks.registering import send_again
 from outbox.webhooks.sending import Outgoing, post
 
-
 logger = logging.getLogger(__name__)
 
 CONSUMER = "webhooks"
