@@ -12,11 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from django.db import DatabaseError
-
 from outbox.clock import CLOCK, Clock
-from outbox.conf import time_scale
-from outbox.connections import drop_broken
+from outbox.connections import PASSING, drop_broken
 from outbox.failpoints import failpoint
 from outbox.webhooks.conf import conf
 from outbox.webhooks.connecting import Resolve, resolve
@@ -57,12 +54,17 @@ class Deliverer:
             try:
                 self.turn()
                 self._purge_now_and_then()
-            except DatabaseError as error:
+            except PASSING as error:
                 logger.warning("database away; deliveries wait", extra={"error": type(error).__name__})
                 stop.wait(POLL_SECONDS)
                 continue
             self._rest(stop)
-        self.close(grace_seconds=GRACE_SECONDS)
+        try:
+            self.close(grace_seconds=GRACE_SECONDS)
+        except PASSING as error:
+            logger.warning(
+                "answers not settled; their tries count as lost", extra={"error": type(error).__name__}
+            )
 
     def drain(self) -> None:
         """Send what is due now and settle it."""
@@ -75,8 +77,7 @@ class Deliverer:
         """Settle what was answered, then begin what is due."""
         for future in [future for future in self._under_way if future.done()]:
             failpoint("outbox.webhooks.posted")
-            settle(self._under_way[future], future.result(), clock=self._clock, roll=self._roll())
-            del self._under_way[future]  # not before: with the database away it is settled at the next turn
+            self._settle(future)
         busy = Counter(claimed.webhook_id for claimed in self._under_way.values())
         free = self._threads - len(self._under_way)
         begun = claim(busy=busy, free=free, clock=self._clock)
@@ -91,14 +92,24 @@ class Deliverer:
         """Begin nothing more; settle what is answered within the time."""
         done, _ = wait(self._under_way, timeout=grace_seconds)
         for future in done:
-            settle(self._under_way.pop(future), future.result(), clock=self._clock, roll=self._roll())
+            self._settle(future)
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _settle(self, future: Future[Answer]) -> None:
+        claimed = self._under_way[future]
+        try:
+            settle(claimed, future.result(), clock=self._clock, roll=self._roll())
+        except PASSING:  # the database's trouble: it is settled at the next turn
+            raise
+        except Exception:  # whatever is wrong with this one, it must not hold up the others
+            logger.exception("delivery not settled", extra={"delivery": claimed.delivery_id})
+        del self._under_way[future]
 
     def _rest(self, stop: threading.Event) -> None:
         if self._under_way:
-            wait(self._under_way, timeout=POLL_SECONDS * time_scale(), return_when=FIRST_COMPLETED)
+            wait(self._under_way, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
         else:
-            stop.wait(POLL_SECONDS * time_scale())
+            stop.wait(POLL_SECONDS)
 
     def _purge_now_and_then(self) -> None:
         """A batch a turn, so that it never holds up what is due."""

@@ -4,11 +4,12 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from outbox.failpoints import InjectedFailure, acting
 from outbox.models import Delivery, DeliveryState
 from outbox.webhooks import OutsideWindow, verify
+from outbox.webhooks import deliverer as deliverers
 from outbox.webhooks.deliverer import Deliverer
 from outbox.webhooks.deliveries import LEASE_SLACK_SECONDS, claim, purge, settle
 from outbox.webhooks.registering import rotate, send_again
@@ -274,3 +275,38 @@ def test_no_log_line_says_a_secret_or_more_of_an_address_than_its_host(receiver,
     assert "webhook disabled" in said
     assert "very-secret" not in said
     assert webhook.secret.removeprefix("whsec_") not in said
+
+
+def test_a_delivery_that_cannot_be_settled_does_not_keep_others_from_it(
+    receiver, deliverer, clock, monkeypatch, caplog
+):
+    webhook = make_webhook(receiver.url())
+    broken, sound = make_delivery(webhook), make_delivery(webhook, seq=2)
+
+    def settle_or_fail(claimed, *rest, **more):
+        if claimed.delivery_id == broken.pk:
+            raise ValueError("of no kind that anybody expects")
+        return settle(claimed, *rest, **more)
+
+    monkeypatch.setattr(deliverers, "settle", settle_or_fail)
+    deliverer.drain()
+    assert refreshed(sound).state == DeliveryState.DELIVERED
+    assert refreshed(broken).state == DeliveryState.PENDING
+    assert "delivery not settled" in caplog.text
+
+
+def test_while_the_database_is_away_an_answer_is_kept_and_settled_later(receiver, deliverer, monkeypatch):
+    delivery = make_delivery(make_webhook(receiver.url()))
+    troubles = [OperationalError("away")]
+
+    def settle_later(*all, **more):
+        if troubles:
+            raise troubles.pop()
+        return settle(*all, **more)
+
+    monkeypatch.setattr(deliverers, "settle", settle_later)
+    with pytest.raises(OperationalError):
+        deliverer.drain()
+    deliverer.drain()
+    assert len(receiver.got) == 1
+    assert refreshed(delivery).state == DeliveryState.DELIVERED
