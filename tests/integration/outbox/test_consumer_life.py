@@ -169,7 +169,7 @@ def test_a_signal_ends_the_command_gracefully(redis_client, number):
 
 
 def test_the_command_says_what_it_can_run():
-    with pytest.raises(CommandError, match="there are .*invoices"):
+    with pytest.raises(CommandError, match=r"there are .*invoices"):
         call_command("consume")
     with pytest.raises(CommandError, match="no consumer 'invoice'"):
         call_command("consume", "invoice")
@@ -208,7 +208,7 @@ def test_a_dead_letter_is_applied_again_once_its_cause_is_mended(letter):
 
 
 def test_a_dead_letter_outlives_the_log_it_came_from(letter):
-    handler, row, stream = letter
+    handler, row, _ = letter
     Stream.objects.all().delete()
     seen = []
     handler.fails = lambda event: seen.append(event.audience)
