@@ -84,9 +84,9 @@ class Inboxes:
         return list(rows.order_by("retry_at").values_list("stream", "epoch", "seq")[:limit])
 
     def end_wait(self, stream: UUID, *, epoch: int, seq: int) -> None:
-        """Nothing is left to try again, unless the inbox has gone on since."""
+        """Nothing is left to try again, unless the inbox has gone on since, or waits anew."""
         rows = Inbox.objects.filter(consumer=self._consumer.name, stream=stream, epoch=epoch, seq=seq)
-        rows.update(retry_at=None, failures=0)
+        rows.filter(retry_at__lte=self._clock.now()).update(retry_at=None, failures=0, error="")
 
     def enter_epoch(self, leap: Leap, *, head: int) -> Turn:
         """The log was restored: go on in the leap's epoch, from no later than `head`, the last that the log has."""

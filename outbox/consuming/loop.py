@@ -201,6 +201,8 @@ class ConsumerLoop:
         self, reader: Reader, shard: int, deliveries: Sequence[Delivery], *, warily: bool = False
     ) -> bool:
         """False: something was left, and is pending still."""
+        if not deliveries:
+            return True
         failpoint("outbox.consume.read", self.consumer.name)
         done = reader.deliver(deliveries, warily=warily)
         self._group.acknowledge(shard, done)
