@@ -70,6 +70,9 @@ class OutboxSettings(BaseModel):
     relay_retry_cap_seconds: Scaled = Field(
         60.0, gt=0, description="longest wait between two tries of one stream"
     )
+    shard_lease_seconds: Scaled = Field(
+        10.0, gt=0, description="how long a silent relay or consumer keeps its shards from others"
+    )
     run_stream_max_entries: int = Field(
         2_000, ge=10, description="entries that a run's Redis stream keeps, about"
     )
@@ -85,9 +88,6 @@ class OutboxSettings(BaseModel):
     )
     nudge_timeout_seconds: float = Field(
         0.05, gt=0, le=1, description="longest that a commit waits to wake the relay"
-    )
-    lease_seconds: Scaled = Field(
-        10.0, gt=0, description="a shard is free again so long after its holder was last heard of"
     )
     consumer_batch_size: int = Field(
         100, ge=1, le=5_000, description="entries of one shard that a consumer takes at a time"

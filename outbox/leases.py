@@ -21,7 +21,7 @@ from outbox.models import ShardLease
 class ShardLeases:
     """The shards that this object holds for `role`. For one thread; each object is a holder of its own.
 
-    Call `hold()` every few seconds, well within `lease_seconds`: it renews what is held and claims what is free.
+    Call `hold()` every few seconds, well within `shard_lease_seconds`: it renews what is held and claims what is free.
     """
 
     def __init__(self, role: str, *, clock: Clock = CLOCK) -> None:
@@ -37,7 +37,7 @@ class ShardLeases:
         Raises what Django raises while the database is away; then `holds()` goes on to be true up to the time limit.
         """
         begun = time.monotonic()  # before the database reads its clock: our trust ends before its lease does
-        ttl = conf().lease_seconds
+        ttl = conf().shard_lease_seconds
         held = self._claim(limit, ttl)
         if not held and self._make_rows():
             held = self._claim(limit, ttl)

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def quick(settings, monkeypatch):
     monkeypatch.setattr(loops, "POLL_SECONDS", 0.05)
-    settings.LONGHAUL = {**settings.LONGHAUL, "CONSUMER_COMPARISON_SECONDS": 0.1, "LEASE_SECONDS": 1.0}
+    settings.LONGHAUL = {**settings.LONGHAUL, "CONSUMER_COMPARISON_SECONDS": 0.1, "SHARD_LEASE_SECONDS": 1.0}
 
 
 def in_thread(loop: ConsumerLoop) -> threading.Thread:
