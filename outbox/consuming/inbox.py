@@ -155,9 +155,10 @@ class Inboxes:
         now, text = self._clock.now(), _text(error)
         with transaction.atomic(durable=True):
             place, turn = self._look(leap)
+            if turn is Turn.PAST:
+                self._tell("failed after the commit of the event", leap, error=_where(error))
             if turn not in (Turn.GO, Turn.NEW_EPOCH):
-                self._tell("a callback after the commit of an event failed", leap, error=_where(error))
-                return Turn.GO
+                return turn
             failures = place.failures + (not noted)
             given_up = failures >= conf().consumer_tries
             if not given_up:
