@@ -4,7 +4,7 @@ from typing import cast
 from uuid import UUID
 
 from outbox import wire
-from outbox.models import Delivery, Entry, Stream
+from outbox.models import DeadLetter, Delivery, Entry, Inbox, Stream
 from outbox.redis import client
 
 SCAN_ENTRIES = 1_000
@@ -13,8 +13,14 @@ Page = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 def forget_stream(key: UUID) -> None:
-    """Delete a stream with all its entries and deliveries, in the caller's transaction. One that is gone is fine."""
+    """Delete a stream with all its entries, in the caller's transaction. One that is gone is fine.
+
+    What consumers kept of its events goes too. Their inboxes stay, without a word of what failed: a late copy of an
+    event must find that it was applied.
+    """
     Delivery.objects.filter(stream=key).delete()
+    DeadLetter.objects.filter(stream=key).delete()
+    Inbox.objects.filter(stream=key).exclude(error="").update(error="")
     Entry.objects.filter(stream_id=key).delete()
     Stream.objects.filter(key=key).delete()
 

@@ -79,7 +79,7 @@ class ConsumerLoop:
         self._hold()
         self._join_and_part()
         if not self._compared:
-            self._stopping.wait(min(POLL_SECONDS, conf().lease_seconds / 4))
+            self._stopping.wait(min(POLL_SECONDS, conf().shard_lease_seconds / 4))
             return
         self._retry(reader)
         for shard, start in list(self._claims.items()):
@@ -152,7 +152,7 @@ class ConsumerLoop:
     def _hold(self) -> None:
         if time.monotonic() >= self._hold_at:
             self._leases.hold(self._at_most)
-            self._hold_at = time.monotonic() + conf().lease_seconds / 3
+            self._hold_at = time.monotonic() + conf().shard_lease_seconds / 3
 
     def _join_and_part(self) -> None:
         held = {shard for shard in range(wire.SHARD_COUNT) if self._leases.holds(shard)}
@@ -187,7 +187,7 @@ class ConsumerLoop:
     def _read(self, reader: Reader) -> bool:
         """True when there is no more at once."""
         size = conf().consumer_batch_size
-        seconds = min(POLL_SECONDS, MAX_BLOCK_SECONDS / 2, conf().lease_seconds / 4)
+        seconds = min(POLL_SECONDS, MAX_BLOCK_SECONDS / 2, conf().shard_lease_seconds / 4)
         is_busy = bool(self._claims) or self._comparison is not None
         batches = self._group.read(
             self._compared, count=size, block_ms=None if is_busy else max(1, int(seconds * 1_000))

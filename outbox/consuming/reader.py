@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
+from operator import attrgetter
 from uuid import UUID
 
 from outbox.clock import Clock
@@ -48,10 +49,9 @@ class Reader:
 
         Done with is also what waits after a failure: the next try reads it from the log.
         """
-        ordered = sorted(
-            deliveries, key=lambda delivery: delivery.stream
-        )  # stable: each stream keeps its order
-        streams = {key: list(group) for key, group in groupby(ordered, key=lambda delivery: delivery.stream)}
+        by_stream = attrgetter("stream")
+        ordered = sorted(deliveries, key=by_stream)  # stable: each stream keeps its order
+        streams = {key: list(group) for key, group in groupby(ordered, key=by_stream)}
         places = self._inboxes.places(streams)
         plans = {key: self._plan(group, places.get(key, (0, 0))) for key, group in streams.items()}
         idle = [plan[0] for key, plan in plans.items() if self._is_idle(plan, streams[key])]
@@ -147,10 +147,11 @@ class Reader:
     def _cross_gap(self, leap: Leap) -> Turn:
         """Something before `leap` is missing, and the log did not have it either."""
         head = self.log.head(leap.stream)
-        if head is None or head.seq >= leap.to:
+        if head is None or (head.epoch == leap.epoch and head.seq >= leap.to):
             self._tell("what the log does not have is passed over", leap.stream, to=leap.to)
             return self._inboxes.take(replace(leap, after=0))
-        # The log is behind Redis: a database was restored, and nobody has noticed yet. Its new epoch will tell.
+        # The log is behind Redis, or in an epoch that we hear of only now: a database was restored. The comparison, or
+        # the first event of the new epoch, brings what is missing.
         self._tell("the log lacks what Redis has", leap.stream, head=head.seq, to=leap.to)
         return Turn.AHEAD
 

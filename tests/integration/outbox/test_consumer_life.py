@@ -19,6 +19,7 @@ from outbox.consuming import loop as loops
 from outbox.consuming.dead_letters import apply_again
 from outbox.consuming.logs import DatabaseLog, RedisLog
 from outbox.consuming.loop import ConsumerLoop
+from outbox.forgetting import forget_stream
 from outbox.management.commands.consume import serve
 from outbox.models import DeadLetter, Entry, Inbox, Stream
 from tests.integration.outbox.hosing import (
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def quick(settings, monkeypatch):
     monkeypatch.setattr(loops, "POLL_SECONDS", 0.05)
-    settings.LONGHAUL = {**settings.LONGHAUL, "CONSUMER_COMPARISON_SECONDS": 0.1, "LEASE_SECONDS": 1.0}
+    settings.LONGHAUL = {**settings.LONGHAUL, "CONSUMER_COMPARISON_SECONDS": 0.1, "SHARD_LEASE_SECONDS": 1.0}
 
 
 def in_thread(loop: ConsumerLoop) -> threading.Thread:
@@ -214,6 +215,14 @@ def test_a_dead_letter_outlives_the_log_it_came_from(letter):
     handler.fails = lambda event: seen.append(event.audience)
     apply_again(row)
     assert seen == ["operator"]
+
+
+def test_an_erased_run_leaves_no_dead_letter_and_nothing_of_what_failed(letter):
+    _, _, stream = letter
+    Inbox.objects.filter(stream=stream.key).update(error="ValueError: Anna's address")
+    forget_stream(stream.key)
+    assert not DeadLetter.objects.exists()
+    assert list(Inbox.objects.filter(stream=stream.key).values_list("seq", "error")) == [(2, "")]
 
 
 def test_the_log_pages_through_its_streams_by_key_and_by_what_is_recent():
