@@ -13,7 +13,7 @@ from django.db.models import F
 from outbox.clock import Clock
 from outbox.conf import conf
 from outbox.models import Entry, Stream
-from outbox.pacing import turns
+from outbox.pacing import Pace
 
 
 def prune(*, clock: Clock) -> int:
@@ -26,7 +26,7 @@ def prune(*, clock: Clock) -> int:
     if not days:
         return 0
     end, after, removed = _first_id_at(clock.now() - timedelta(days=days)), UUID(int=0), 0
-    for _ in turns():
+    for _ in Pace().turns():
         limits, last = _next_old(after, end)
         if last is None:
             break
