@@ -6,7 +6,7 @@ Run streams expire and frames are bounded by themselves.
 
 import logging
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import redis
 
@@ -17,7 +17,7 @@ from outbox.firehose import EntryId, Firehose, Group, format_id, read_firehose
 logger = logging.getLogger(__name__)
 
 # A group that is behind by so much of what the firehose keeps will lose entries unless somebody looks after it.
-LAG_ALARM_SHARE = 0.5
+LAG_ALARM_SHARE: Final = 0.5
 
 
 def trim_firehoses(connection: "redis.Redis") -> int:
