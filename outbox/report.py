@@ -101,6 +101,20 @@ def backlog_troubles(backlog: status.Backlog, *, now: datetime) -> Iterator[str]
         yield f"the oldest entry waits for {waited:.0f} s: no relay runs, Redis is away, or it cannot keep up"
 
 
+def backlog_text(backlog: status.Backlog, *, now: datetime) -> str:
+    """One sentence: how many wait, and for how long."""
+    if not backlog.streams:
+        return "nothing waits" + (f", {backlog.compared} streams to compare" if backlog.compared else "")
+    more = "+" if backlog.is_capped else ""
+    waited = "" if backlog.oldest_at is None else f", the oldest for {ago(backlog.oldest_at, now)}"
+    return f"{backlog.entries:,}{more} entries of {backlog.streams:,}{more} streams wait{waited}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    seconds = max(0.0, (now - moment).total_seconds())
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
+
+
 def _of_redis(part: FromRedis | None) -> Iterator[str]:
     if part is None:
         yield "Redis does not answer: entries wait in the database, nothing is lost"

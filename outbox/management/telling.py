@@ -7,8 +7,7 @@ from typing import Any
 
 from outbox import wire
 from outbox.firehose import Firehose, Group
-from outbox.report import FromDatabase, FromRedis, Report
-from outbox.status import Backlog
+from outbox.report import FromDatabase, FromRedis, Report, ago, backlog_text
 from outbox.verification import Fault, Tally
 
 
@@ -82,20 +81,6 @@ def _database(part: FromDatabase) -> Iterator[str]:
         yield f"{lease.role:13} shards {shards}: {'nobody' if lease.is_over else lease.holder} {until}"
     for letters in part.dead_letters:
         yield f"dead letters  {letters.count} of {letters.consumer}, since {letters.oldest_at:%Y-%m-%d %H:%M}"
-
-
-def backlog_text(backlog: Backlog, *, now: datetime) -> str:
-    """One sentence: how many wait, and for how long."""
-    if not backlog.streams:
-        return "nothing waits" + (f", {backlog.compared} streams to compare" if backlog.compared else "")
-    more = "+" if backlog.is_capped else ""
-    waited = "" if backlog.oldest_at is None else f", the oldest for {ago(backlog.oldest_at, now)}"
-    return f"{backlog.entries:,}{more} entries of {backlog.streams:,}{more} streams wait{waited}"
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    seconds = max(0.0, (now - moment).total_seconds())
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
 
 
 def _redis(part: FromRedis, database: FromDatabase | None, now: datetime | None) -> Iterator[str]:

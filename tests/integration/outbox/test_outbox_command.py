@@ -12,6 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from outbox import report, status, wire
 from outbox.clock import CLOCK
@@ -137,7 +139,7 @@ def test_the_rate_is_measured_over_a_window_that_is_named(published, publisher, 
 
 
 def test_while_redis_is_away_the_database_is_told_all_the_same(monkeypatch):
-    away = redis.Redis(host="127.0.0.1", port=1, socket_timeout=0.1)
+    away = redis.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr("outbox.management.commands.outbox.client", lambda: away)
     write(make_stream())
 

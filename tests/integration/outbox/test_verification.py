@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 import redis
 from django.core.management import CommandError, call_command
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from outbox import wire
 from outbox.clock import CLOCK
@@ -176,7 +178,7 @@ def test_many_streams_are_read_in_pages(publisher, redis_client, monkeypatch):
 
 
 def test_while_redis_is_away_a_verification_says_so(monkeypatch):
-    away = redis.Redis(host="127.0.0.1", port=1, socket_timeout=0.1)
+    away = redis.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr("outbox.management.commands.outbox.client", lambda: away)
     with pytest.raises(CommandError, match="Redis went away"):
         call_command("outbox", "verify")
