@@ -20,6 +20,7 @@ from documents.conf import conf as document_conf
 from outbox.clock import CLOCK
 from outbox.models import Delivery, Webhook
 from outbox.redis import client
+from outbox.report import backlog_text, read_report
 
 PROGRAM_SECONDS = 10.0
 BROKER_SECONDS = 3
@@ -45,6 +46,7 @@ def diagnose() -> Iterator[Answer]:
         "migrations": (_migrations, True),
         "redis": (_redis, True),
         "broker": (_broker, True),
+        "outbox": (_outbox, False),
         "json parser": (_json_parser, True),
         "tesseract": (_tesseract, False),
         "webhooks": (_webhooks, False),
@@ -92,6 +94,14 @@ def _broker() -> str:
     with current_app.connection_for_write(connect_timeout=BROKER_SECONDS) as broker:
         broker.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
         return f"{broker.transport_cls} answers"
+
+
+def _outbox() -> str:
+    report = read_report(client(), clock=CLOCK)
+    if troubles := report.troubles():
+        raise RuntimeError("; ".join(troubles) + " (more: .venv/bin/python manage.py outbox status)")
+    assert report.database is not None
+    return backlog_text(report.database.backlog, now=report.database.taken_at)
 
 
 def _json_parser() -> str:

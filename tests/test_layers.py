@@ -11,12 +11,12 @@ RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4
 ROOMS = {
     "outbox": [
         {"apps", "clock", "conf", "connections", "consumer", "failpoints", "wire"},
-        {"models", "redis"},
-        {"backlog", "leases", "nudge", "publisher"},
-        {"append", "cursors", "epochs", "forgetting", "frames", "webhooks"},
-        {"relay"},
+        {"firehose", "models", "pacing", "redis"},
+        {"backlog", "leases", "nudge", "publisher", "retention", "status", "tombstones", "trimming"},
+        {"append", "cursors", "epochs", "forgetting", "frames", "report", "requeueing", "webhooks"},
+        {"relay", "verification"},
         {"consumers", "consuming", "looping"},
-        {"tasks"},
+        {"tasks", "upkeep"},
         {"management"},
     ],
     "streaming": [

@@ -1,6 +1,7 @@
-from workflows.admin.records import AuditEntryAdmin, StreamAdmin
+from workflows.admin.records import AuditEntryAdmin
 from workflows.admin.runs import RunAdmin
 from workflows.admin.schedules import ScheduleAdmin
+from workflows.admin.streams import StreamAdmin
 from workflows.admin.webhooks import DeliveryAdmin, WebhookAdmin
 
 __all__ = [
