@@ -1,0 +1,96 @@
+"""A process that relays, for `benchmarks.children`: a backlog, its own commits, or whatever others commit."""
+
+import threading
+import time
+from uuid import UUID
+
+import psutil
+from django.db import connection, transaction
+
+from benchmarks.children import Answer, Commands
+from benchmarks.relay.rows import item
+from outbox import tasks
+from outbox.append import Message, append
+from outbox.clock import CLOCK
+from outbox.publisher import RedisPublisher
+from outbox.redis import client
+from outbox.relay import drain
+
+# Nobody is told sooner than this by a relay that lingers without being stopped.
+LINGER_SECONDS = 3_600.0
+
+_lingering: list[threading.Thread] = []
+
+
+def backend() -> Answer:
+    """The process of PostgreSQL that serves this one."""
+    return {"pid": _backend()}
+
+
+def publish_backlog() -> Answer:
+    """Seconds, and those of a processor in this process and in its backend, until nothing is left to publish."""
+    server = psutil.Process(_backend())
+    before, cpu, since = _cpu(server), time.process_time(), time.monotonic()
+    published = drain(RedisPublisher(client()), clock=CLOCK)
+    return {
+        "published": published,
+        "seconds": time.monotonic() - since,
+        "cpu_seconds": time.process_time() - cpu,
+        "backend_cpu_seconds": _cpu(server) - before,
+    }
+
+
+def publish_singly(keys: list[str], count: int) -> Answer:
+    """`count` commits of one event each, one after the other over the runs `keys`, each published before the next.
+
+    Seconds of each append (with its commit and its wake-up) and of each pass of the relay.
+    """
+    publisher, server = RedisPublisher(client()), psutil.Process(_backend())
+    before, cpu = _cpu(server), time.process_time()
+    appends, passes = [], []
+    for number in range(count):
+        since = time.monotonic()
+        with transaction.atomic():
+            append(
+                UUID(keys[number % len(keys)]),
+                [
+                    Message(
+                        type="item.committed", payload=item(number), headers={"step": "extract", "attempt": 1}
+                    )
+                ],
+                now=CLOCK.now(),
+            )
+        written = time.monotonic()
+        drain(publisher, clock=CLOCK)
+        appends.append(written - since)
+        passes.append(time.monotonic() - written)
+    return {
+        "append_seconds": appends,
+        "relay_seconds": passes,
+        "cpu_seconds": time.process_time() - cpu + _cpu(server) - before,
+    }
+
+
+def start_lingering() -> Answer:
+    """In a thread, as in a worker."""
+    thread = threading.Thread(target=tasks.linger, kwargs={"seconds": LINGER_SECONDS}, daemon=True)
+    thread.start()
+    _lingering.append(thread)
+    return {}
+
+
+def _backend() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    return int(pid)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+COMMANDS: Commands = {
+    command.__name__: command for command in (backend, publish_backlog, publish_singly, start_lingering)
+}

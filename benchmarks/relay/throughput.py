@@ -1,0 +1,113 @@
+"""How fast a backlog is published, against XADD alone of the same bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.children import Child
+from benchmarks.figures import Figure, Target
+from benchmarks.measuring import NotArrived
+from benchmarks.memory import Peaks, Reading, private_of, resident_of, used_by
+from benchmarks.relay import arrived, rows
+from benchmarks.relay.rows import Shape
+from benchmarks.servers import Servers, empty_redis, settle_database
+
+DATABASE = "throughput"
+A_THIRD = Target("ratio", ">=", 1 / 3)
+RELAY_MEMORY = Target("value", "<=", 200)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One backlog: events a second by the relay and by XADD alone, its processor time, and memory in MB."""
+
+    relay: float
+    floor: float
+    cpu_microseconds: float
+    memory: dict[str, float]
+
+
+class Throughput:
+    """A database, a relay and the floor's process, ready for any number of backlogs."""
+
+    def __init__(self, servers: Servers) -> None:
+        servers.create_database(DATABASE)
+        environment = servers.environment(DATABASE)
+        self._connection = servers.connect(DATABASE)
+        self._client = servers.client()
+        self._relay = Child("benchmarks.relay.relaying", environment, servers.folder / "relay.log")
+        self._floor = Child("benchmarks.relay.adding", environment, servers.folder / "floor.log")
+
+    def close(self) -> None:
+        self._relay.close()
+        self._floor.close()
+        self._client.close()
+        self._connection.close()
+
+    def play(self, shape: Shape) -> Round:
+        """The relay, then the floor. Raises NotArrived."""
+        rows.empty(self._connection)
+        rows.fill(self._connection, shape)
+        settle_database(self._connection)
+        empty_redis(self._client)
+        with Peaks(self._readings()) as peaks:
+            answer = self._relay.ask("publish_backlog")
+        self._require_all(shape)
+        loaded = self._floor.ask("load")["events"]
+        empty_redis(self._client)
+        seconds = self._floor.ask("add")["seconds"]
+        if loaded != shape.events:
+            raise NotArrived(f"{loaded} of {shape.events} events were told")
+        return Round(
+            relay=shape.events / answer["seconds"],
+            floor=shape.events / seconds,
+            cpu_microseconds=(answer["cpu_seconds"] + answer["backend_cpu_seconds"]) / shape.events * 1e6,
+            memory=peaks.most,
+        )
+
+    def _readings(self) -> dict[str, Reading]:
+        backend = self._relay.ask("backend")["pid"]
+        return {
+            "relay": resident_of(self._relay.pid),
+            "its PostgreSQL backend": private_of(backend),
+            "Redis": used_by(self._client),
+        }
+
+    def _require_all(self, shape: Shape) -> None:
+        if left := rows.unpublished(self._connection):
+            raise NotArrived(f"{left} streams are still to be published")
+        heads = rows.live_heads(self._connection)
+        if sum(heads.values()) != shape.events:
+            raise NotArrived(f"the table has {sum(heads.values())} of {shape.events} events")
+        arrived.require_all(self._client, heads)
+
+
+def figures(label: str, rounds: Sequence[Round], *, target: Target | None) -> list[Figure]:
+    return [
+        Figure(
+            name=f"relay throughput, {label}",
+            unit="events/s",
+            values=[played.relay for played in rounds],
+            floors=[played.floor for played in rounds],
+            target=target,
+        )
+    ]
+
+
+def further_figures(rounds: Sequence[Round]) -> list[Figure]:
+    """What the main backlog costs beside its time."""
+    return [
+        Figure(
+            name="relay CPU per event of a backlog, with its PostgreSQL backend",
+            unit="µs",
+            values=[played.cpu_microseconds for played in rounds],
+        ),
+        *(
+            Figure(
+                name=f"peak memory during a backlog: {process}",
+                unit="MB",
+                values=[played.memory[process] for played in rounds],
+                target=RELAY_MEMORY if process == "relay" else None,
+            )
+            for process in rounds[0].memory
+        ),
+    ]
