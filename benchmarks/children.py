@@ -35,6 +35,7 @@ class Child:
 
     def __init__(self, module: str, environment: Mapping[str, str], log: Path) -> None:
         self._module = module
+        self._is_ready = False
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -50,8 +51,15 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    def wait_until_ready(self) -> None:
+        """It has started, and does at once what it is told. Raises ChildFailed."""
+        if not self._is_ready:
+            self.hear()
+            self._is_ready = True
+
     def tell(self, command: str, **arguments: Any) -> None:
         """Raises ChildFailed."""
+        self.wait_until_ready()
         assert self._process.stdin is not None
         with self._death_explained():
             self._process.stdin.write(json.dumps([command, arguments]).encode() + b"\n")
@@ -105,11 +113,16 @@ class Child:
 
 
 def serve(commands: Commands) -> None:
-    """Do what is asked until the input ends. Whatever is raised ends the process, and the parent shows it."""
+    """Say that we are ready, and do what is asked until the input ends. What is raised ends us; the parent shows it."""
+    _answer({})
     for line in sys.stdin:
         name, arguments = json.loads(line)
-        sys.stdout.write(json.dumps(commands[name](**arguments)) + "\n")
-        sys.stdout.flush()
+        _answer(commands[name](**arguments))
+
+
+def _answer(answer: Answer) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

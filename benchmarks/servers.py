@@ -35,11 +35,11 @@ class Servers:
     redis_url: str
     folder: Path
 
-    def environment(self, name: str) -> dict[str, str]:
+    def environment(self, name: str, *, settings: str) -> dict[str, str]:
         """Of a process of Longhaul that works on the database called `name`."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("LONGHAUL_")},
-            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DJANGO_SETTINGS_MODULE": settings,
             "LONGHAUL_DATA_DIR": str(self.folder),
             "DATABASE_URL": self._url(name),
             "REDIS_URL": self.redis_url,
@@ -56,18 +56,22 @@ class Servers:
         return redis.Redis.from_url(self.redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS)
 
     def create_database(self, name: str) -> None:
-        """With the tables of the outbox, empty."""
-        with self.connect("postgres") as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        """A copy of the one that it began with: with the tables of the outbox, empty."""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE postgres").format(sql.Identifier(name))
+        with self.connect("template1") as connection:
+            connection.execute(statement)
+
+    def migrate(self, app: str, *, settings: str) -> None:
+        """Make the tables of an app, in the database that others are copied from."""
         subprocess.run(
-            [sys.executable, "manage.py", "migrate", "outbox", "--no-input", "--verbosity", "0"],
+            [sys.executable, "manage.py", "migrate", app, "--no-input", "--skip-checks", "--verbosity", "0"],
             cwd=ROOT,
-            env=self.environment(name),
+            env=self.environment("postgres", settings=settings),
             check=True,
         )
 
     def versions(self) -> dict[str, str]:
-        with self.connect("postgres") as connection, self.client() as client:
+        with self.connect("template1") as connection, self.client() as client:
             row = connection.execute("SHOW server_version").fetchone()
             about = cast(dict[str, Any], client.info("server"))
         assert row is not None
@@ -103,6 +107,6 @@ def empty_redis(client: "redis.Redis") -> None:
     """Nothing left, and a short file: rewriting it now saves a rewrite while we measure."""
     client.flushall()
     client.config_set("auto-aof-rewrite-percentage", 0)
-    client.execute_command("BGREWRITEAOF")
+    client.execute_command("BGREWRITEAOF")  # type: ignore[no-untyped-call]
     while cast(dict[str, Any], client.info("persistence"))["aof_rewrite_in_progress"]:
         time.sleep(0.01)

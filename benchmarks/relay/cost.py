@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.children import Child
 from benchmarks.figures import Figure, Target
 from benchmarks.measuring import NotArrived
 from benchmarks.memory import Peaks, private_of, resident_of
 from benchmarks.relay import arrived, rows
+from benchmarks.relay.processes import start
 from benchmarks.relay.rows import Shape
 from benchmarks.servers import Servers, empty_redis, settle_database
 
@@ -45,9 +45,7 @@ class Table:
         self._connection = servers.connect(name)
         self._client = servers.client()
         self._fill()
-        self._relay = Child(
-            "benchmarks.relay.relaying", servers.environment(name), servers.folder / f"{name}.log"
-        )
+        self._relay = start("relaying", servers, name)
 
     def close(self) -> None:
         self._relay.close()

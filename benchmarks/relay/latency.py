@@ -10,6 +10,7 @@ from benchmarks.figures import Figure, Target
 from benchmarks.measuring import NotArrived
 from benchmarks.memory import Peaks, resident_of
 from benchmarks.relay import rows
+from benchmarks.relay.processes import start
 from benchmarks.relay.rows import Shape
 from benchmarks.servers import Servers, empty_redis, settle_database
 
@@ -40,8 +41,8 @@ class Latency:
         self._servers = servers
         self._connection = servers.connect(DATABASE)
         self._client = servers.client()
-        self._writer = self._child("writing")
-        self._reader = self._child("reading")
+        self._writer = start("writing", servers, DATABASE)
+        self._reader = start("reading", servers, DATABASE)
 
     def close(self) -> None:
         self._writer.close()
@@ -62,6 +63,7 @@ class Latency:
         keys = [str(key) for key in rows.fill(self._connection, RUNS)]
         settle_database(self._connection)
         empty_redis(self._client)
+        self._writer.wait_until_ready()
         count = commits + WARM_UP
         self._reader.tell("read", keys=keys, count=count)
         time.sleep(LISTEN_SECONDS)
@@ -70,13 +72,9 @@ class Latency:
 
     @contextlib.contextmanager
     def _lingering_relay(self) -> Iterator[Child]:
-        with self._child("relaying") as relay:
+        with start("relaying", self._servers, DATABASE) as relay:
             relay.ask("start_lingering")
             yield relay
-
-    def _child(self, room: str) -> Child:
-        environment = self._servers.environment(DATABASE)
-        return Child(f"benchmarks.relay.{room}", environment, self._servers.folder / f"{room}.log")
 
 
 def differences(written: Sequence[Moment], arrived: Sequence[Moment]) -> list[float]:

@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from benchmarks.figures import Figure
 from benchmarks.measuring import Measured, Request
 from benchmarks.relay import cost, latency, throughput
+from benchmarks.relay.processes import OUTBOX_ALONE
 from benchmarks.relay.rows import Shape
 from benchmarks.relay.sizes import SIZES, Sizes
 from benchmarks.servers import Servers, running_servers
@@ -17,6 +18,7 @@ def measure(request: Request) -> Measured:
     sizes = SIZES[request.effort]
     rounds = request.rounds or sizes.rounds
     with running_servers() as servers:
+        servers.migrate("outbox", settings=OUTBOX_ALONE)
         figures = [
             *_throughput(servers, sizes, rounds, request),
             *_latency(servers, sizes, rounds, request),

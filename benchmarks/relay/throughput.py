@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.children import Child
 from benchmarks.figures import Figure, Target
 from benchmarks.measuring import NotArrived
 from benchmarks.memory import Peaks, Reading, private_of, resident_of, used_by
 from benchmarks.relay import arrived, rows
+from benchmarks.relay.processes import start
 from benchmarks.relay.rows import Shape
 from benchmarks.servers import Servers, empty_redis, settle_database
 
@@ -31,11 +31,10 @@ class Throughput:
 
     def __init__(self, servers: Servers) -> None:
         servers.create_database(DATABASE)
-        environment = servers.environment(DATABASE)
         self._connection = servers.connect(DATABASE)
         self._client = servers.client()
-        self._relay = Child("benchmarks.relay.relaying", environment, servers.folder / "relay.log")
-        self._floor = Child("benchmarks.relay.adding", environment, servers.folder / "floor.log")
+        self._relay = start("relaying", servers, DATABASE)
+        self._floor = start("adding", servers, DATABASE)
 
     def close(self) -> None:
         self._relay.close()
