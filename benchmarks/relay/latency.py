@@ -1,4 +1,4 @@
-"""From commit to arrival in a reader, through a lingering relay; against a writer that adds to Redis itself."""
+"""From commit to arrival in a reader, through the relay's loop; against a writer that adds to Redis itself."""
 
 import contextlib
 import time
@@ -17,7 +17,9 @@ from benchmarks.servers import Servers, empty_redis, settle_database
 DATABASE = "latency"
 RUNS = Shape(8, 0)
 THREE_TIMES = Target("ratio", "<=", 3)
-LISTEN_SECONDS = 0.3  # until the reader is at its XREAD, and a relay that was just started at its wait
+LISTEN_SECONDS = (
+    0.3  # until the reader is at its XREAD, and a relay that was just started holds its shards and waits
+)
 WARM_UP = 10  # first events that open connections and load scripts; not counted
 
 # (run, seq, nanoseconds)
@@ -52,8 +54,8 @@ class Latency:
 
     def play(self, commits: int, *, seed: int) -> Latencies:
         """Raises NotArrived."""
-        with self._lingering_relay() as relay:
-            children = {"relay that lingers": relay, "writer": self._writer, "reader": self._reader}
+        with self._running_relay() as relay:
+            children = {"relay": relay, "writer": self._writer, "reader": self._reader}
             with Peaks({name: resident_of(child.pid) for name, child in children.items()}) as peaks:
                 through = self._milliseconds("commit", commits, seed)
         return Latencies(through, self._milliseconds("commit_and_add", commits, seed), peaks.most)
@@ -71,10 +73,11 @@ class Latency:
         return differences(written, self._reader.hear()["arrived"])[WARM_UP:]
 
     @contextlib.contextmanager
-    def _lingering_relay(self) -> Iterator[Child]:
+    def _running_relay(self) -> Iterator[Child]:
         with start("relaying", self._servers, DATABASE) as relay:
-            relay.ask("start_lingering")
+            relay.ask("start_loop")
             yield relay
+            relay.ask("stop_loop")
 
 
 def differences(written: Sequence[Moment], arrived: Sequence[Moment]) -> list[float]:

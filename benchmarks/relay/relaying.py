@@ -8,18 +8,16 @@ import psutil
 from django.db import connection, transaction
 
 from benchmarks.children import Answer, Commands
-from benchmarks.relay.rows import item
-from outbox import tasks
-from outbox.append import Message, append
+from benchmarks.relay.writing import committed_item
+from outbox.append import append
 from outbox.clock import CLOCK
+from outbox.looping import RelayLoop
 from outbox.publisher import RedisPublisher
 from outbox.redis import client
-from outbox.relay import drain
+from outbox.relay import drain, relay_named
 
-# Nobody is told sooner than this by a relay that lingers without being stopped.
-LINGER_SECONDS = 3_600.0
-
-_lingering: list[threading.Thread] = []
+_loop = RelayLoop()
+_thread = threading.Thread(target=_loop.run, daemon=True)
 
 
 def backend() -> Answer:
@@ -43,25 +41,18 @@ def publish_backlog() -> Answer:
 def publish_singly(keys: list[str], count: int) -> Answer:
     """`count` commits of one event each, one after the other over the runs `keys`, each published before the next.
 
-    Seconds of each append (with its commit and its wake-up) and of each pass of the relay.
+    Seconds of each append (with its commit and its wake-up), and of what the relay does when a commit names a stream.
     """
     publisher, server = RedisPublisher(client()), psutil.Process(_backend())
     before, cpu = _cpu(server), time.process_time()
     appends, passes = [], []
     for number in range(count):
+        key = UUID(keys[number % len(keys)])
         since = time.monotonic()
         with transaction.atomic():
-            append(
-                UUID(keys[number % len(keys)]),
-                [
-                    Message(
-                        type="item.committed", payload=item(number), headers={"step": "extract", "attempt": 1}
-                    )
-                ],
-                now=CLOCK.now(),
-            )
+            append(key, [committed_item(number)], now=CLOCK.now())
         written = time.monotonic()
-        drain(publisher, clock=CLOCK)
+        relay_named(publisher, [key], clock=CLOCK)
         appends.append(written - since)
         passes.append(time.monotonic() - written)
     return {
@@ -71,11 +62,16 @@ def publish_singly(keys: list[str], count: int) -> Answer:
     }
 
 
-def start_lingering() -> Answer:
-    """In a thread, as in a worker."""
-    thread = threading.Thread(target=tasks.linger, kwargs={"seconds": LINGER_SECONDS}, daemon=True)
-    thread.start()
-    _lingering.append(thread)
+def start_loop() -> Answer:
+    """The loop of a relay, in a thread, as in a worker."""
+    _thread.start()
+    return {}
+
+
+def stop_loop() -> Answer:
+    """End it in good order: it gives its shards back for the next one."""
+    _loop.stop()
+    _thread.join()
     return {}
 
 
@@ -92,5 +88,5 @@ def _cpu(process: psutil.Process) -> float:
 
 
 COMMANDS: Commands = {
-    command.__name__: command for command in (backend, publish_backlog, publish_singly, start_lingering)
+    command.__name__: command for command in (backend, publish_backlog, publish_singly, start_loop, stop_loop)
 }
