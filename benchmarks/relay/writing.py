@@ -18,7 +18,11 @@ from outbox.redis import client
 # Far enough apart that one event does not wait for another, as those of a model's answer are.
 PAUSE_SECONDS = (0.005, 0.020)
 
-Afterwards = Callable[[UUID, int, dict[str, object]], None]
+Afterwards = Callable[[UUID, int, Message], None]
+
+
+def committed_item(number: int) -> Message:
+    return Message(type="item.committed", payload=item(number), headers={"step": "extract", "attempt": 1})
 
 
 def commit(keys: list[str], count: int, seed: int) -> Answer:
@@ -26,21 +30,14 @@ def commit(keys: list[str], count: int, seed: int) -> Answer:
 
     Returns (run, seq, nanoseconds of CLOCK_MONOTONIC) of each; the time is read as the last thing before COMMIT.
     """
-    return _commit(keys, count, seed, lambda key, seq, data: None)
+    return _commit(keys, count, seed, lambda key, seq, message: None)
 
 
 def commit_and_add(keys: list[str], count: int, seed: int) -> Answer:
     """The floor: the same rows, nobody is woken, and the writer itself adds what it committed to Redis."""
 
-    def add(key: UUID, seq: int, data: dict[str, object]) -> None:
-        envelope = {
-            "v": 1,
-            "seq": seq,
-            "id": str(key),
-            "type": "item.committed",
-            "run": str(key),
-            "data": data,
-        }
+    def add(key: UUID, seq: int, message: Message) -> None:
+        envelope = {"v": 1, "seq": seq, "type": message.type, "run": str(key), "data": message.payload}
         stream = wire.run_stream(wire.shard_of(key), key, 1)
         client().xadd(stream, {"aud": "public", "e": wire.encode(envelope)}, id=f"{seq}-0")
 
@@ -53,12 +50,11 @@ def _commit(keys: list[str], count: int, seed: int, afterwards: Afterwards) -> A
     written = []
     for number in range(count):
         time.sleep(pauses.uniform(*PAUSE_SECONDS))
-        key, data = UUID(keys[number % len(keys)]), item(number)
-        message = Message(type="item.committed", payload=data, headers={"step": "extract", "attempt": 1})
+        key, message = UUID(keys[number % len(keys)]), committed_item(number)
         with transaction.atomic():
             seq = append(key, [message], now=CLOCK.now())
             moment = time.monotonic_ns()
-        afterwards(key, seq, data)
+        afterwards(key, seq, message)
         written.append((str(key), seq, moment))
     return {"written": written}
 
