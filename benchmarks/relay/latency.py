@@ -1,11 +1,9 @@
 """From commit to arrival in a reader, through the relay's loop; against a writer that adds to Redis itself."""
 
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.children import Child
 from benchmarks.figures import Figure, Target
 from benchmarks.measuring import NotArrived
 from benchmarks.memory import Peaks, resident_of
@@ -36,17 +34,18 @@ class Latencies:
 
 
 class Latency:
-    """A database, a writer and a reader. A relay lives only while it is measured: nobody publishes for the floor."""
+    """A database, a writer, a reader, and a relay that runs only while it is measured."""
 
     def __init__(self, servers: Servers) -> None:
         servers.create_database(DATABASE)
-        self._servers = servers
         self._connection = servers.connect(DATABASE)
         self._client = servers.client()
+        self._relay = start("relaying", servers, DATABASE)
         self._writer = start("writing", servers, DATABASE)
         self._reader = start("reading", servers, DATABASE)
 
     def close(self) -> None:
+        self._relay.close()
         self._writer.close()
         self._reader.close()
         self._client.close()
@@ -54,10 +53,11 @@ class Latency:
 
     def play(self, commits: int, *, seed: int) -> Latencies:
         """Raises NotArrived."""
-        with self._running_relay() as relay:
-            children = {"relay": relay, "writer": self._writer, "reader": self._reader}
-            with Peaks({name: resident_of(child.pid) for name, child in children.items()}) as peaks:
-                through = self._milliseconds("commit", commits, seed)
+        children = {"relay": self._relay, "writer": self._writer, "reader": self._reader}
+        self._relay.ask("start_loop")
+        with Peaks({name: resident_of(child.pid) for name, child in children.items()}) as peaks:
+            through = self._milliseconds("commit", commits, seed)
+        self._relay.ask("stop_loop")
         return Latencies(through, self._milliseconds("commit_and_add", commits, seed), peaks.most)
 
     def _milliseconds(self, how: str, commits: int, seed: int) -> list[float]:
@@ -71,13 +71,6 @@ class Latency:
         time.sleep(LISTEN_SECONDS)
         written = self._writer.ask(how, keys=keys, count=count, seed=seed)["written"]
         return differences(written, self._reader.hear()["arrived"])[WARM_UP:]
-
-    @contextlib.contextmanager
-    def _running_relay(self) -> Iterator[Child]:
-        with start("relaying", self._servers, DATABASE) as relay:
-            relay.ask("start_loop")
-            yield relay
-            relay.ask("stop_loop")
 
 
 def differences(written: Sequence[Moment], arrived: Sequence[Moment]) -> list[float]:

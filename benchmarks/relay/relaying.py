@@ -16,8 +16,7 @@ from outbox.publisher import RedisPublisher
 from outbox.redis import client
 from outbox.relay import drain, relay_named
 
-_loop = RelayLoop()
-_thread = threading.Thread(target=_loop.run, daemon=True)
+_running: list[tuple[RelayLoop, threading.Thread]] = []
 
 
 def backend() -> Answer:
@@ -64,14 +63,18 @@ def publish_singly(keys: list[str], count: int) -> Answer:
 
 def start_loop() -> Answer:
     """The loop of a relay, in a thread, as in a worker."""
-    _thread.start()
+    loop = RelayLoop()
+    thread = threading.Thread(target=loop.run, daemon=True)
+    thread.start()
+    _running.append((loop, thread))
     return {}
 
 
 def stop_loop() -> Answer:
     """End it in good order: it gives its shards back for the next one."""
-    _loop.stop()
-    _thread.join()
+    loop, thread = _running.pop()
+    loop.stop()
+    thread.join()
     return {}
 
 

@@ -32,12 +32,12 @@ SIZES = {
     Effort.QUICK: Sizes(
         rounds=3,
         backlog=Shape(400, 100),
-        one_run=Shape(1, 20_000),
-        short_runs=Shape(4_000, 5),
-        commits=300,
+        one_run=Shape(1, 10_000),
+        short_runs=Shape(2_000, 5),
+        commits=200,
         histories=(10_000, 100_000),
         cost_backlog=Shape(100, 100),
-        single_commits=600,
+        single_commits=400,
     ),
     Effort.SMOKE: Sizes(
         rounds=1,
