@@ -70,6 +70,10 @@ class Servers:
             check=True,
         )
 
+    def redis_pid(self) -> int:
+        with self.client() as client:
+            return int(cast(dict[str, Any], client.info("server"))["process_id"])
+
     def versions(self) -> dict[str, str]:
         with self.connect("template1") as connection, self.client() as client:
             row = connection.execute("SHOW server_version").fetchone()

@@ -28,15 +28,15 @@ def load() -> Answer:
 
 
 def add() -> Answer:
-    """One XADD for each, a hundred a round trip. Returns seconds."""
+    """One XADD for each, a hundred a round trip. Returns seconds, and those of a processor in this process."""
     connection = client()
-    since = time.monotonic()
+    cpu, since = time.process_time(), time.monotonic()
     for start in range(0, len(_events), PIPELINE_LENGTH):
         with connection.pipeline(transaction=False) as pipe:
             for stream, id_, audience, envelope in _events[start : start + PIPELINE_LENGTH]:
                 pipe.xadd(stream, {"aud": audience, "e": envelope}, id=id_)
             pipe.execute()
-    return {"seconds": time.monotonic() - since}
+    return {"seconds": time.monotonic() - since, "cpu_seconds": time.process_time() - cpu}
 
 
 COMMANDS: Commands = {command.__name__: command for command in (load, add)}

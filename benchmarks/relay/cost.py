@@ -1,13 +1,14 @@
 """Whether an event's price grows with the table: the same work beside histories of different length."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+
+import redis
 
 from benchmarks.figures import Figure, Target
 from benchmarks.measuring import NotArrived
-from benchmarks.memory import Peaks, private_of, resident_of
+from benchmarks.memory import Peaks, Reading, private_of, resident_of
 from benchmarks.relay import arrived, rows
 from benchmarks.relay.processes import start
 from benchmarks.relay.rows import Shape
@@ -17,6 +18,7 @@ FLAT = Target("ratio", "<=", 1.2)
 HISTORY_PER_RUN = 100
 SINGLE_RUNS = Shape(20, 0)
 INSERTED_AT_ONCE = 1_000  # runs
+BLOCKS = 4  # of a round
 
 # What is looked at, as the figure says it.
 BACKLOG_TIME = "time per event of a backlog"
@@ -27,12 +29,27 @@ BOTH_CPU = "CPU per commit of one event, appended and relayed"
 MEASURES = (BACKLOG_TIME, BACKLOG_CPU, APPEND_TIME, RELAY_TIME, BOTH_CPU)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Costs:
-    """Microseconds by measure; memory in MB by process."""
+    """What a table's relay took in one round, in seconds; memory in MB by process."""
 
-    microseconds: dict[str, float]
-    memory: dict[str, float]
+    published: int = 0
+    backlog: float = 0.0
+    backlog_cpu: float = 0.0
+    appends: list[float] = field(default_factory=list)
+    relays: list[float] = field(default_factory=list)
+    singles_cpu: float = 0.0
+    memory: dict[str, float] = field(default_factory=dict)
+
+    def microseconds(self) -> dict[str, float]:
+        """By measure. Of single commits the median: a disk that was busy for once says nothing."""
+        return {
+            BACKLOG_TIME: self.backlog / self.published * 1e6,
+            BACKLOG_CPU: self.backlog_cpu / self.published * 1e6,
+            APPEND_TIME: median(self.appends) * 1e6,
+            RELAY_TIME: median(self.relays) * 1e6,
+            BOTH_CPU: self.singles_cpu / len(self.appends) * 1e6,
+        }
 
 
 class Table:
@@ -42,58 +59,84 @@ class Table:
         name = f"cost_{entries}"
         servers.create_database(name)
         self.entries = entries
-        self._connection = servers.connect(name)
-        self._client = servers.client()
+        self.connection = servers.connect(name)
         self._fill()
         self._relay = start("relaying", servers, name)
+        self._keys: list[str] = []
+        self.costs = Costs()
 
     def close(self) -> None:
         self._relay.close()
-        self._client.close()
-        self._connection.close()
+        self.connection.close()
 
-    def play(self, backlog: Shape, commits: int) -> Costs:
-        """A backlog, then single commits; afterwards the table is as before. Raises NotArrived."""
-        rows.fill(self._connection, backlog)
-        keys = [str(key) for key in rows.fill(self._connection, SINGLE_RUNS)]
-        settle_database(self._connection)
-        empty_redis(self._client)
+    def prepare(self, backlog: Shape) -> None:
+        rows.fill(self.connection, backlog)
+        self._keys = [str(key) for key in rows.fill(self.connection, SINGLE_RUNS)]
+        settle_database(self.connection)
+
+    def publish_backlog(self) -> None:
+        answer = self._relay.ask("publish_backlog")
+        self.costs.published += answer["published"]
+        self.costs.backlog += answer["seconds"]
+        self.costs.backlog_cpu += answer["cpu_seconds"] + answer["backend_cpu_seconds"]
+
+    def publish_singly(self, commits: int) -> None:
+        answer = self._relay.ask("publish_singly", keys=self._keys, count=commits)
+        self.costs.appends += answer["append_seconds"]
+        self.costs.relays += answer["relay_seconds"]
+        self.costs.singles_cpu += answer["cpu_seconds"]
+
+    def readings(self) -> dict[str, Reading]:
         backend = self._relay.ask("backend")["pid"]
-        readings = {"relay": resident_of(self._relay.pid), "its PostgreSQL backend": private_of(backend)}
-        with Peaks(readings) as peaks:
-            at_once = self._relay.ask("publish_backlog")
-            singly = self._relay.ask("publish_singly", keys=keys, count=commits)
-        self._require_all(backlog.events + commits)
-        rows.forget_live(self._connection)
-        return Costs(microseconds(at_once, singly), peaks.most)
+        return {"relay": resident_of(self._relay.pid), "its PostgreSQL backend": private_of(backend)}
+
+    def end_round(self) -> Costs:
+        """The table is as before it."""
+        rows.forget_live(self.connection)
+        costs, self.costs = self.costs, Costs()
+        return costs
 
     def _fill(self) -> None:
         left = max(self.entries // HISTORY_PER_RUN, 1)
         while left:
             runs = min(left, INSERTED_AT_ONCE)
-            rows.fill(self._connection, Shape(runs, HISTORY_PER_RUN), published=True)
+            rows.fill(self.connection, Shape(runs, HISTORY_PER_RUN), published=True)
             left -= runs
-        settle_database(self._connection)
+        settle_database(self.connection)
 
-    def _require_all(self, events: int) -> None:
-        if left := rows.unpublished(self._connection):
+
+def play(tables: Sequence[Table], client: "redis.Redis", backlog: Shape, commits: int) -> dict[int, Costs]:
+    """One round, by entries in the table: in each of BLOCKS a part of the backlog and of the commits, table by table.
+
+    So what slows the machine for a second slows them all. Raises NotArrived.
+    """
+    empty_redis(client)
+    largest = max(tables, key=lambda table: table.entries)
+    with Peaks(largest.readings()) as peaks:
+        for number in range(BLOCKS):
+            order = tables if number % 2 == 0 else tables[::-1]  # none always follows the largest
+            for table in tables:
+                table.prepare(Shape(max(backlog.runs // BLOCKS, 1), backlog.per_run))
+            for table in order:
+                table.publish_backlog()
+            for table in order:
+                table.publish_singly(max(commits // BLOCKS, 1))
+    largest.costs.memory = peaks.most
+    _require_all(tables, client)
+    return {table.entries: table.end_round() for table in tables}
+
+
+def _require_all(tables: Sequence[Table], client: "redis.Redis") -> None:
+    heads: dict[str, int] = {}
+    for table in tables:
+        if left := rows.unpublished(table.connection):
             raise NotArrived(f"{left} streams are still to be published")
-        heads = rows.live_heads(self._connection)
-        if sum(heads.values()) != events:
-            raise NotArrived(f"the table has {sum(heads.values())} of {events} new events")
-        arrived.require_all(self._client, heads)
-
-
-def microseconds(at_once: Mapping[str, Any], singly: Mapping[str, Any]) -> dict[str, float]:
-    """Of the answers of `relaying`. Of single commits the median: a disk that was busy for once says nothing."""
-    published, commits = at_once["published"], len(singly["append_seconds"])
-    return {
-        BACKLOG_TIME: at_once["seconds"] / published * 1e6,
-        BACKLOG_CPU: (at_once["cpu_seconds"] + at_once["backend_cpu_seconds"]) / published * 1e6,
-        APPEND_TIME: median(singly["append_seconds"]) * 1e6,
-        RELAY_TIME: median(singly["relay_seconds"]) * 1e6,
-        BOTH_CPU: singly["cpu_seconds"] / commits * 1e6,
-    }
+        written = rows.live_heads(table.connection)
+        told = table.costs.published + len(table.costs.appends)
+        if sum(written.values()) != told:
+            raise NotArrived(f"the table has {sum(written.values())} of {told} new events")
+        heads |= written
+    arrived.require_all(client, heads)
 
 
 def figures(rounds: Sequence[Mapping[int, Costs]]) -> list[Figure]:
@@ -103,8 +146,8 @@ def figures(rounds: Sequence[Mapping[int, Costs]]) -> list[Figure]:
         Figure(
             name=f"relay {measure}: {entries:,} entries, floor {shortest:,}",
             unit="µs",
-            values=[played[entries].microseconds[measure] for played in rounds],
-            floors=[played[shortest].microseconds[measure] for played in rounds],
+            values=[played[entries].microseconds()[measure] for played in rounds],
+            floors=[played[shortest].microseconds()[measure] for played in rounds],
             target=FLAT,
         )
         for measure in MEASURES

@@ -64,13 +64,9 @@ def _cost(servers: Servers, sizes: Sizes, rounds: int, request: Request) -> list
         for entries in sizes.histories:
             request.say(f"cost, a table of {entries:,} entries")
             tables.append(stack.enter_context(closing(cost.Table(servers, entries))))
-        for table in tables:
-            table.play(WARM_UP, 5)
+        client = stack.enter_context(closing(servers.client()))
+        cost.play(tables, client, WARM_UP, 5)
         for number in range(rounds):
             request.say(f"cost, round {number + 1} of {rounds}")
-            # Each second round the other way round, so that none always follows the longest.
-            order = tables if number % 2 == 0 else tables[::-1]
-            played.append(
-                {table.entries: table.play(sizes.cost_backlog, sizes.single_commits) for table in order}
-            )
+            played.append(cost.play(tables, client, sizes.cost_backlog, sizes.single_commits))
     return cost.figures(played)

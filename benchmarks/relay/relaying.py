@@ -8,6 +8,7 @@ import psutil
 from django.db import connection, transaction
 
 from benchmarks.children import Answer, Commands
+from benchmarks.processors import processor_seconds
 from benchmarks.relay.writing import committed_item
 from outbox.append import append
 from outbox.clock import CLOCK
@@ -27,13 +28,13 @@ def backend() -> Answer:
 def publish_backlog() -> Answer:
     """Seconds, and those of a processor in this process and in its backend, until nothing is left to publish."""
     server = psutil.Process(_backend())
-    before, cpu, since = _cpu(server), time.process_time(), time.monotonic()
+    before, cpu, since = processor_seconds(server), time.process_time(), time.monotonic()
     published = drain(RedisPublisher(client()), clock=CLOCK)
     return {
         "published": published,
         "seconds": time.monotonic() - since,
         "cpu_seconds": time.process_time() - cpu,
-        "backend_cpu_seconds": _cpu(server) - before,
+        "backend_cpu_seconds": processor_seconds(server) - before,
     }
 
 
@@ -43,7 +44,7 @@ def publish_singly(keys: list[str], count: int) -> Answer:
     Seconds of each append (with its commit and its wake-up), and of what the relay does when a commit names a stream.
     """
     publisher, server = RedisPublisher(client()), psutil.Process(_backend())
-    before, cpu = _cpu(server), time.process_time()
+    before, cpu = processor_seconds(server), time.process_time()
     appends, passes = [], []
     for number in range(count):
         key = UUID(keys[number % len(keys)])
@@ -57,7 +58,7 @@ def publish_singly(keys: list[str], count: int) -> Answer:
     return {
         "append_seconds": appends,
         "relay_seconds": passes,
-        "cpu_seconds": time.process_time() - cpu + _cpu(server) - before,
+        "cpu_seconds": time.process_time() - cpu + processor_seconds(server) - before,
     }
 
 
@@ -83,11 +84,6 @@ def _backend() -> int:
         cursor.execute("SELECT pg_backend_pid()")
         (pid,) = cursor.fetchone()
     return int(pid)
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 COMMANDS: Commands = {

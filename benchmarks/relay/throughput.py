@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psutil
+
 from benchmarks.figures import Figure, Target
 from benchmarks.measuring import NotArrived
 from benchmarks.memory import Peaks, Reading, private_of, resident_of, used_by
+from benchmarks.processors import processor_seconds
 from benchmarks.relay import arrived, rows
 from benchmarks.relay.processes import start
 from benchmarks.relay.rows import Shape
@@ -18,11 +21,14 @@ RELAY_MEMORY = Target("value", "<=", 200)
 
 @dataclass(frozen=True)
 class Round:
-    """One backlog: events a second by the relay and by XADD alone, its processor time, and memory in MB."""
+    """One backlog by the relay, and by XADD alone: events a second, and microseconds of a processor per event, of all
+    processes that take part. Memory in MB.
+    """
 
     relay: float
     floor: float
-    cpu_microseconds: float
+    relay_cpu: float
+    floor_cpu: float
     memory: dict[str, float]
 
 
@@ -33,6 +39,7 @@ class Throughput:
         servers.create_database(DATABASE)
         self._connection = servers.connect(DATABASE)
         self._client = servers.client()
+        self._redis = psutil.Process(servers.redis_pid())
         self._relay = start("relaying", servers, DATABASE)
         self._floor = start("adding", servers, DATABASE)
 
@@ -48,18 +55,25 @@ class Throughput:
         rows.fill(self._connection, shape)
         settle_database(self._connection)
         empty_redis(self._client)
+        before = processor_seconds(self._redis)
         with Peaks(self._readings()) as peaks:
             answer = self._relay.ask("publish_backlog")
+        relay_cpu = (
+            answer["cpu_seconds"] + answer["backend_cpu_seconds"] + processor_seconds(self._redis) - before
+        )
         self._require_all(shape)
         loaded = self._floor.ask("load")["events"]
         empty_redis(self._client)
-        seconds = self._floor.ask("add")["seconds"]
+        before = processor_seconds(self._redis)
+        added = self._floor.ask("add")
+        floor_cpu = added["cpu_seconds"] + processor_seconds(self._redis) - before
         if loaded != shape.events:
             raise NotArrived(f"{loaded} of {shape.events} events were told")
         return Round(
             relay=shape.events / answer["seconds"],
-            floor=shape.events / seconds,
-            cpu_microseconds=(answer["cpu_seconds"] + answer["backend_cpu_seconds"]) / shape.events * 1e6,
+            floor=shape.events / added["seconds"],
+            relay_cpu=relay_cpu / shape.events * 1e6,
+            floor_cpu=floor_cpu / shape.events * 1e6,
             memory=peaks.most,
         )
 
@@ -96,9 +110,10 @@ def further_figures(rounds: Sequence[Round]) -> list[Figure]:
     """What the main backlog costs beside its time."""
     return [
         Figure(
-            name="relay CPU per event of a backlog, with its PostgreSQL backend",
+            name="relay CPU per event of a backlog, with PostgreSQL and Redis",
             unit="µs",
-            values=[played.cpu_microseconds for played in rounds],
+            values=[played.relay_cpu for played in rounds],
+            floors=[played.floor_cpu for played in rounds],
         ),
         *(
             Figure(
