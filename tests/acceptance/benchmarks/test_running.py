@@ -1,7 +1,6 @@
 """The command itself, at a size that measures nothing: so that it still runs when somebody wants to know."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import sys
 def test_the_relays_benchmark_runs_from_end_to_end_and_writes_its_figures(tmp_path):
     path = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--only", "relay", "--smoke", "--json", str(path)]
-    answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "DATABASE_URL": ""})
+    answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr[-2_000:]
     told = json.loads(path.read_text())
     names = {figure["figure"].partition(",")[0] for figure in told["figures"]}
