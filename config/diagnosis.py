@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import ijson
@@ -16,10 +17,13 @@ from django.db.migrations.executor import MigrationExecutor
 
 from config.redaction import clean_text
 from documents.conf import conf as document_conf
+from outbox.clock import CLOCK
+from outbox.models import Delivery, Webhook
 from outbox.redis import client
 
 PROGRAM_SECONDS = 10.0
 BROKER_SECONDS = 3
+LATE = timedelta(minutes=2)
 EMBEDDED = " (the embedded server runs while `make up` does; for one of your own look at {})"
 WAYS_OUT = {"redis": EMBEDDED.format("REDIS_URL"), "broker": EMBEDDED.format("BROKER_URL")}
 
@@ -43,6 +47,7 @@ def diagnose() -> Iterator[Answer]:
         "broker": (_broker, True),
         "json parser": (_json_parser, True),
         "tesseract": (_tesseract, False),
+        "webhooks": (_webhooks, False),
     }
     for question, (ask, is_fatal) in questions.items():
         try:
@@ -107,3 +112,12 @@ def _tesseract() -> str:
         [command, "--version"], capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=True
     )
     return (answer.stdout or answer.stderr).splitlines()[0]
+
+
+def _webhooks() -> str:
+    if off := list(Webhook.objects.filter(disabled_at__isnull=False)):
+        raise RuntimeError(f"switched off after failures: {', '.join(map(str, off))} (the admin says why)")
+    late = Delivery.objects.filter(webhook__is_active=True, due_at__lt=CLOCK.now() - LATE).count()
+    if late:
+        raise RuntimeError(f"{late} deliveries should have been tried minutes ago: does `webhooks` run?")
+    return f"{Webhook.objects.filter(is_active=True).count()} active"

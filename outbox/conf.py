@@ -19,6 +19,7 @@ AppSettings = TypeVar("AppSettings", bound=BaseModel)
 # Seconds that LONGHAUL_TIME_SCALE shrinks.
 Scaled = Annotated[float, "scaled"]
 
+
 _read: dict[type[BaseModel], BaseModel] = {}
 
 
@@ -97,6 +98,21 @@ class OutboxSettings(BaseModel):
     )
     nudge_timeout_seconds: float = Field(
         0.05, gt=0, le=1, description="longest that a commit waits to wake the relay"
+    )
+    consumer_batch_size: int = Field(
+        100, ge=1, le=5_000, description="entries of one shard that a consumer takes at a time"
+    )
+    consumer_tries: int = Field(
+        5, ge=1, le=1_000, description="failed tries after which an event becomes a dead letter"
+    )
+    consumer_retry_seconds: Scaled = Field(
+        1.0, gt=0, description="first wait after a handler failed; doubles"
+    )
+    consumer_retry_cap_seconds: Scaled = Field(
+        60.0, gt=0, description="longest wait between two tries of one event"
+    )
+    consumer_comparison_seconds: Scaled = Field(
+        30.0, gt=0, description="a consumer compares what it applied with the log this often"
     )
 
 

@@ -1,10 +1,10 @@
-"""Remove a stream: its entries, and its copies in Redis."""
+"""Remove a stream: its entries, what is to be told of them to others, and its copies in Redis."""
 
 from typing import cast
 from uuid import UUID
 
 from outbox import wire
-from outbox.models import Entry, Stream
+from outbox.models import DeadLetter, Delivery, Entry, Inbox, Stream
 from outbox.redis import client
 
 SCAN_ENTRIES = 1_000
@@ -13,7 +13,14 @@ Page = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 def forget_stream(key: UUID) -> None:
-    """Delete a stream with all its entries, in the caller's transaction. One that is gone is fine."""
+    """Delete a stream with all its entries, in the caller's transaction. One that is gone is fine.
+
+    What consumers kept of its events goes too. Their inboxes stay, without a word of what failed: a late copy of an
+    event must find that it was applied.
+    """
+    Delivery.objects.filter(stream=key).delete()
+    DeadLetter.objects.filter(stream=key).delete()
+    Inbox.objects.filter(stream=key).exclude(error="").update(error="")
     Entry.objects.filter(stream_id=key).delete()
     Stream.objects.filter(key=key).delete()
 

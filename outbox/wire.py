@@ -106,15 +106,30 @@ def timestamp(moment: datetime) -> str:
 
 def envelope(entry: EntryLike) -> dict[str, Any]:
     """The public form of an entry: `v, seq, id, type, run`, its headers (step, attempt), `time, data`."""
+    return envelope_of(
+        seq=entry.seq,
+        id=str(entry.id),
+        type=entry.type,
+        run=str(entry.stream_id),
+        headers=entry.headers,
+        time=timestamp(entry.created_at),
+        data=entry.payload,
+    )
+
+
+def envelope_of(
+    *, seq: int, id: str, type: str, run: str, headers: Mapping[str, Any], time: str, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same of its parts, for who has them at hand as text."""
     return {
         "v": ENVELOPE_VERSION,
-        "seq": entry.seq,
-        "id": str(entry.id),
-        "type": entry.type,
-        "run": str(entry.stream_id),
-        **entry.headers,
-        "time": timestamp(entry.created_at),
-        "data": entry.payload,
+        "seq": seq,
+        "id": id,
+        "type": type,
+        "run": run,
+        **headers,
+        "time": time,
+        "data": data,
     }
 
 

@@ -10,13 +10,14 @@ RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4
 # Rooms of a package from the bottom up; a room may import rooms on lower lines, and itself.
 ROOMS = {
     "outbox": [
-        {"apps", "clock", "conf", "connections", "failpoints", "wire"},
+        {"apps", "clock", "conf", "connections", "consumer", "failpoints", "wire"},
         {"models", "redis"},
         {"backlog", "leases", "nudge", "publisher"},
-        {"append", "cursors", "epochs", "forgetting", "frames"},
+        {"append", "cursors", "epochs", "forgetting", "frames", "webhooks"},
         {"relay"},
-        {"looping"},
+        {"consumers", "consuming", "looping"},
         {"tasks"},
+        {"management"},
     ],
     "streaming": [
         {"apps", "parsers", "prompts"},
