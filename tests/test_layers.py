@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4}
+RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4, "benchmarks": 5}
 
 # Rooms of a package from the bottom up; a room may import rooms on lower lines, and itself.
 ROOMS = {
