@@ -2,9 +2,10 @@
 
 from streaming.gateway.access import Access, PooledAccess, Seen
 from streaming.gateway.drain import DRAIN
-from streaming.gateway.errors import Refused
+from streaming.gateway.errors import Refused, cursor_expired
 from streaming.gateway.http import events_response
 from streaming.gateway.log import events_page
+from streaming.gateway.naming import suspect
 from streaming.gateway.reads import read
 from streaming.gateway.send_limit import SendLimit
 from streaming.gateway.websocket import RunSocket
@@ -17,7 +18,9 @@ __all__ = [
     "RunSocket",
     "Seen",
     "SendLimit",
+    "cursor_expired",
     "events_page",
     "events_response",
     "read",
+    "suspect",
 ]

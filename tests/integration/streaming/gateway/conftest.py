@@ -16,9 +16,10 @@ from streaming import hints
 from streaming.gateway.access import Seen
 from streaming.gateway.drain import DRAIN
 from streaming.gateway.feeds import feeds
-from streaming.gateway.follow import follow, open_run
+from streaming.gateway.follow import follow
 from streaming.gateway.followed import Event, Followed
 from streaming.gateway.log import read_page
+from streaming.gateway.opening import open_run
 from streaming.gateway.reads import read
 from tests.factories import NOW, make_stream
 
@@ -124,7 +125,7 @@ def following(rights: Rights) -> Callable[..., Any]:
     """`async with following(log, after=3) as follower`"""
 
     @asynccontextmanager
-    async def start(log: Log, *, after: int = 0, **options: Any) -> AsyncIterator[Follower]:
+    async def start(log: Log, *, after: int | str = 0, **options: Any) -> AsyncIterator[Follower]:
         opening = await open_run(log.run, principal=None, access=rights, cursors=[str(after)])
         async with aclosing(follow(opening, **options)) as items:
             yield Follower(items)
