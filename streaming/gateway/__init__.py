@@ -5,7 +5,6 @@ from streaming.gateway.drain import DRAIN
 from streaming.gateway.errors import Refused, cursor_expired
 from streaming.gateway.http import events_response
 from streaming.gateway.log import events_page
-from streaming.gateway.naming import suspect
 from streaming.gateway.reads import read
 from streaming.gateway.send_limit import SendLimit
 from streaming.gateway.websocket import RunSocket
@@ -22,5 +21,4 @@ __all__ = [
     "events_page",
     "events_response",
     "read",
-    "suspect",
 ]

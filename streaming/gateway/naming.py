@@ -10,8 +10,7 @@ from uuid import UUID
 
 from django.db import Error
 
-from outbox import nudge, wire
-from outbox.models import Stream
+from outbox import epochs, nudge, wire
 from streaming.conf import conf
 from streaming.gateway.log import Tip
 from streaming.gateway.reads import read
@@ -42,12 +41,6 @@ class Naming:
 async def report_ahead(run: UUID) -> None:
     """A reader has seen more of the run than the log has: let the relay compare it with Redis."""
     try:
-        await read(suspect, run)
+        await read(epochs.suspect, run)
     except Error as error:  # a database that cannot be written just now is no reason not to tell the reader
         logger.warning("log not marked for the relay", extra={"run": run, "error": type(error).__name__})
-
-
-def suspect(run: UUID) -> None:
-    if Stream.objects.filter(key=run, dirty=False).update(dirty=True):
-        logger.warning("a reader is ahead of the log; the relay will look", extra={"run": run})
-        nudge.wake_relay(wire.shard_of(run), run)

@@ -3,9 +3,9 @@
 from django.urls import reverse
 from rest_framework.exceptions import ValidationError
 
-from outbox import wire
+from outbox import epochs, wire
 from outbox.models import Stream
-from streaming.gateway import cursor_expired, suspect
+from streaming.gateway import cursor_expired
 from workflows.models import Run
 
 
@@ -24,7 +24,7 @@ def items_cursor(run: Run, text: str | None) -> wire.Cursor:
         return wire.Cursor(epoch=stream.epoch, seq=0)
     head = wire.Cursor(epoch=stream.epoch, seq=stream.head)
     if cursor > head:
-        suspect(run.id)
+        epochs.suspect(run.id)
     if cursor > head or cursor.epoch != stream.epoch:
         raise cursor_expired(pruned=stream.pruned, snapshot=reverse("run", args=[run.id]))
     return cursor
