@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
-
 from outbox import wire
 from outbox.models import Audience, Entry, Stream
 from streaming.hints import LogEvent
@@ -38,7 +36,7 @@ class Tip:
 class Page:
     """Events in order. `is_last`: at the time of the read nothing came after them.
 
-    epoch, pruned: of the log at the time of the read; None when there were no events.
+    epoch, pruned: of the log right after the read; None when there were no events.
     """
 
     events: Sequence[LogEvent]
@@ -69,14 +67,13 @@ def read_tip(run: UUID) -> Tip | None:
 
 def read_page(run: UUID, *, after: int, limit: int) -> Page:
     """At most `limit` events above `after`, of every audience."""
-    # One statement: what it says of the log and the events are of the same moment.
-    found = Entry.objects.filter(stream=run, seq__gt=after).order_by("seq")
-    entries = list(found.annotate(epoch=F("stream__epoch"), pruned=F("stream__pruned"))[:limit])
+    entries = Entry.objects.filter(stream=run, seq__gt=after).order_by("seq")[:limit]
     events = [LogEvent(entry.seq, entry.audience, wire.encode(wire.envelope(entry))) for entry in entries]
     is_last = len(events) < limit
-    if not entries:
-        return Page(events, is_last)
-    return Page(events, is_last, epoch=entries[0].epoch, pruned=entries[0].pruned)
+    # Asked after the events: if the log is still the same one and still whole, so it was when they were read.
+    row = Stream.objects.filter(key=run).values_list("epoch", "pruned").first() if events else None
+    epoch, pruned = row or (None, None)
+    return Page(events, is_last, epoch=epoch, pruned=pruned)
 
 
 def read_last_visible(run: UUID, allowed: frozenset[str], withheld: frozenset[str]) -> int:

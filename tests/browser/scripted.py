@@ -91,7 +91,8 @@ class ScriptedServer:
             self.send(self.reset(), to=socket)
 
     def goes_on_from(self, epoch: int, after: int) -> bool:
-        return after == 0 or (epoch == self.epoch and self.pruned <= after <= self.head)
+        # Not measured by the head: a page that is painted from a database may be ahead of what the test has told.
+        return after == 0 or (epoch == self.epoch and after >= self.pruned)
 
     def reset(self) -> Frame:
         address = f"/api/v1/runs/{self.run}"
