@@ -152,7 +152,8 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 def _behind(gate: Gate, *argv: str, release: str = "new", redis: Gate | None = None) -> tuple[str, ...]:
     url = f"DATABASE_URL=postgres://postgres@127.0.0.1:{gate.port}/postgres?sslmode=disable"
-    streams = [f"REDIS_URL={redis_url(redis.port, PASSWORD)}"] if redis else []
+    # Few entries a batch: else the relay would have told a run of ours with one.
+    streams = [f"REDIS_URL={redis_url(redis.port, PASSWORD)}", "LONGHAUL_RELAY_BATCH_SIZE=3"] if redis else []
     return ("/usr/bin/env", url, *streams, f"FAULTS_RELEASE={release}", *argv)
 
 
