@@ -110,5 +110,6 @@ def all_cells() -> list[Cell]:
     ]
     operations = [Cell(name=f"G9.{name}", play=play) for name, play in OPERATIONS.items()]
     relay = [Cell(name=name, play=play, points=points) for name, play, points in matrix.relay_cells()]
+    redis = [Cell(name=name, play=play) for name, play in matrix.redis_cells()]
     extra = [Cell(name=name, play=play) for name, play in EXTRA.items()]
-    return [*moments, *extra, *relay, *operations]
+    return [*moments, *extra, *relay, *redis, *operations]

@@ -38,3 +38,22 @@ def _relay(moment: str, strike: str) -> Play:
         return relay_moments.play(moment, strike, system)
 
     return play
+
+
+# When it happens to Redis, and what. `empty` is beside the matrix: a restart without a disk.
+MOMENTS = ("idle", "mid-batch", "backlog", "after-terminal")
+REDIS_FAULTS = ("restart", "empty", "flush", "tail-loss", "old-backup", "oom", "readonly", "half-open")
+
+
+def redis_cells() -> list[tuple[str, Play]]:
+    """Name and play of each cell of group 5."""
+    return [(f"G5.{moment}.{fault}", _redis(moment, fault)) for moment in MOMENTS for fault in REDIS_FAULTS]
+
+
+def _redis(moment: str, fault: str) -> Play:
+    def play(system: System, roll: random.Random) -> list[UUID]:
+        from tests.faults import redis_moments
+
+        return redis_moments.play(moment, fault, system)
+
+    return play
