@@ -14,6 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
+from config.broker import transport_for
 from config.conf import conf
 from config.logging import configure_logging
 from workflows import telemetry
@@ -60,6 +61,7 @@ def celery_settings() -> dict[str, Any]:
             "interval_step": 0,
             "interval_max": 0,
         },
+        "broker_transport": transport_for(settings.BROKER_URL),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
@@ -69,7 +71,7 @@ def celery_settings() -> dict[str, Any]:
             "socket_timeout": limits.broker_socket_timeout_seconds,
             "socket_connect_timeout": limits.broker_socket_timeout_seconds,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            "health_check_interval": limits.broker_health_check_seconds,
         },
         # Rendering pages may leave a child large; a fresh one takes its place between two tasks.
         "worker_max_memory_per_child": limits.worker_max_memory_kilobytes,
