@@ -14,11 +14,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
-from config.broker import transport_for
+from config import broker
 from config.conf import conf
 from config.logging import configure_logging
 from workflows import telemetry
 
+broker.register()
 app = Celery("longhaul", broker=settings.BROKER_URL)
 # The current app is a thread-local: without a default, a thread of the web server would publish to no broker.
 app.set_default()
@@ -61,7 +62,6 @@ def celery_settings() -> dict[str, Any]:
             "interval_step": 0,
             "interval_max": 0,
         },
-        "broker_transport": transport_for(settings.BROKER_URL),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,

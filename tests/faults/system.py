@@ -211,6 +211,8 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             # This process's own way to Redis; the others go through gates.
             "REDIS_URL": redis.url,
             "BROKER_URL": redis.url,
+            # Half of the default: a half-open connection is found out by it, and each process has several.
+            "LONGHAUL_BROKER_SOCKET_TIMEOUT_SECONDS": "1",
             "SECRET_KEY": "a-key-for-the-fault-harness-that-signs-nothing-of-value",
             "LOG_LEVEL": "INFO",
             "FAULTS_WEB": f"http://127.0.0.1:{web_port}",
