@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tests.faults import people
 from tests.faults.cells import rest
-from tests.faults.reading import Reader, faults_of_stream, in_redis, reading
+from tests.faults.reading import Reader, faults_of_stream, in_redis, reading, watch_cursors, went_back
 from tests.faults.redis_server import RedisServer
 from tests.faults.relay_moments import BODY, head, is_published
 from tests.faults.system import Hit, NeverHappened, System, wait_for
@@ -30,14 +30,15 @@ def _nothing(redis: RedisServer) -> None:
 class Fault:
     """before: while the run has only begun; its later events may be lost. after: Redis is well again.
 
-    forgets: Redis knows nothing any more, so the stream goes on with what comes next. seconds: from then on until
-    everything has been published.
+    loses_tail: Redis has the beginning only, and the relay must go back to it. forgets: it knows nothing any more, so
+    the stream goes on with what comes next. seconds: from then on until everything has been published.
     """
 
     before: Callable[[RedisServer], None] = _nothing
     strike: Callable[[RedisServer], None] = _nothing
     after: Callable[[RedisServer], None] = _nothing
     is_half_open: bool = False
+    loses_tail: bool = False
     forgets: bool = False
     seconds: float = 5.0
 
@@ -46,8 +47,10 @@ FAULTS = {
     "restart": Fault(strike=RedisServer.restart),
     "empty": Fault(strike=RedisServer.restart_empty, forgets=True),
     "flush": Fault(strike=RedisServer.flush, forgets=True),
-    "tail-loss": Fault(before=RedisServer.keep_replica, strike=RedisServer.come_back_as_kept),
-    "old-backup": Fault(before=RedisServer.keep_copy, strike=RedisServer.come_back_as_kept),
+    "tail-loss": Fault(
+        before=RedisServer.keep_replica, strike=RedisServer.come_back_as_kept, loses_tail=True
+    ),
+    "old-backup": Fault(before=RedisServer.keep_copy, strike=RedisServer.come_back_as_kept, loses_tail=True),
     "oom": Fault(strike=RedisServer.fill, after=RedisServer.make_room),
     "readonly": Fault(strike=RedisServer.refuse_writes, after=RedisServer.accept_writes),
     # Whoever waited for an answer then does so until its own time-out.
@@ -157,6 +160,7 @@ MOMENTS: dict[str, tuple[Callable[[Scene], list[UUID]], str, dict[str, object]]]
 def play(moment: str, fault: str, system: System) -> list[UUID]:
     """One cell of group 5."""
     act, workflow, values = MOMENTS[moment]
+    watch_cursors()
     with reading() as reader:
         system.arm(FIRST_BODY)
         run = people.start(workflow, **values)
@@ -167,11 +171,10 @@ def play(moment: str, fault: str, system: System) -> list[UUID]:
             runs = act(scene)
         finally:
             scene.heal()
-        since = time.monotonic()
         _finish(runs, reader, seconds=scene.fault.seconds)
-        a = time.monotonic()
-        _finish([people.start("faults-order")], reader, seconds=scene.fault.seconds)  # and the system goes on
-        print("      ", round(a - since, 1), round(time.monotonic() - a, 1))
+        _finish([people.start("faults-order")], reader, seconds=scene.fault.seconds)  # the system goes on
+    if bool(went_back(run)) is not scene.fault.loses_tail:
+        raise NeverHappened(f"the relay went back: {went_back(run)}")
     return runs
 
 

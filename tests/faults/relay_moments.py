@@ -16,7 +16,7 @@ from django.db import connections
 from outbox.clock import CLOCK
 from outbox.looping import RelayLoop
 from outbox.models import Stream
-from outbox.publisher import RedisPublisher
+from outbox.publisher import APPEND, RedisPublisher
 from outbox.redis import client
 from outbox.relay import drain
 from tests.faults import people
@@ -30,7 +30,7 @@ BODY = "workflows.execute.before@charge.forward"
 AWAY_SECONDS = 0.3
 SLOW_SECONDS = 0.02  # each way, for each message; ten times what a busy network needs
 KEPT = 3  # events that Redis still has of a run whose tail it lost
-APPEND = b"}:firehose"  # nobody but the append script names it beside a run's stream
+SCRIPT_CALL = b"}:firehose"  # nobody but the append script names it beside a run's stream
 MOVE = b"UPDATE outbox_stream AS s"
 REWIND = b'UPDATE "outbox_stream" SET "published"'
 # What was committed is in Redis: at once, but after the relay's end, when another process must start and get the lease.
@@ -143,6 +143,7 @@ def cut(scene: Scene) -> None:
 
 def lose_answer(scene: Scene) -> None:
     """Its next effect is done, and the answer lost."""
+    client().script_load(APPEND)  # else the first answer would be that the script is unknown
     scene.gate.lose_next(scene.loses)
     scene.hit.go_on()
     wait_for("an answer lost", scene.gate.lost.is_set, seconds=10)
@@ -202,7 +203,7 @@ def _at(point: str, *, in_database: bool = False) -> Callable[[System], Scene]:
 
 def _scene(system: System, run: UUID, hit: Hit, held: Hit, *, in_database: bool = False) -> Scene:
     gate = system.gates["relay"] if in_database else system.redis_gates["streams-of-relay"]
-    return Scene(system, run, hit, held, gate, MOVE if in_database else APPEND)
+    return Scene(system, run, hit, held, gate, MOVE if in_database else SCRIPT_CALL)
 
 
 def _between_batches(system: System) -> Scene:
