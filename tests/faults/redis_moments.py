@@ -13,7 +13,7 @@ from tests.faults import people
 from tests.faults.cells import rest
 from tests.faults.reading import Reader, faults_of_stream, in_redis, reading, watch_cursors, went_back
 from tests.faults.redis_server import RedisServer
-from tests.faults.relay_moments import BODY, head, is_published
+from tests.faults.relay_moments import BODY, head, is_in_redis, is_published
 from tests.faults.system import Hit, NeverHappened, System, wait_for
 from workflows.models import Run
 
@@ -183,7 +183,7 @@ def _finish(runs: list[UUID], reader: Reader, *, seconds: float) -> None:
         if rest(run) != "completed":
             raise NeverHappened(f"run {run} did not complete")
     for run in runs:
-        wait_for("everything in Redis", lambda run=run: in_redis(run)[-1:] == [head(run)], seconds=seconds)
+        wait_for("everything in Redis", lambda run=run: is_in_redis(run), seconds=seconds)
     found = [fault for run in runs for fault in reader.faults_of(run)]
     if found:
         raise NeverHappened("; ".join(found))

@@ -28,6 +28,7 @@ from workflows.models import Run
 
 BODY = "workflows.execute.before@charge.forward"
 AWAY_SECONDS = 0.3
+BESIDE_SECONDS = 0.2
 SLOW_SECONDS = 0.02  # each way, for each message; ten times what a busy network needs
 KEPT = 3  # events that Redis still has of a run whose tail it lost
 SCRIPT_CALL = b"}:firehose"  # nobody but the append script names it beside a run's stream
@@ -48,7 +49,7 @@ class Scene:
     held: Hit
     gate: Gate  # on the way of the relay's next effect
     loses: bytes  # that effect, as the gate sees it
-    allowed: list[int] = field(default_factory=list)  # where the cursor may go back to
+    goes_back_to: list[int] = field(default_factory=list)  # what the relay's cursor must do, and no more
 
     @property
     def gates(self) -> tuple[Gate, Gate]:
@@ -63,7 +64,13 @@ def head(run: UUID) -> int:
     return int(Stream.objects.get(key=run).head)
 
 
+def is_in_redis(run: UUID) -> bool:
+    """Whether Redis has the run's newest event."""
+    return in_redis(run)[-1:] == [head(run)]
+
+
 def is_published(run: UUID) -> bool:
+    """Whether the relay says so, and has nothing to do."""
     stream = Stream.objects.get(key=run)
     return stream.published == stream.head and not stream.dirty
 
@@ -157,10 +164,11 @@ def slow(scene: Scene) -> None:
 
 
 def double(scene: Scene) -> None:
-    """Another relay does the same at the same time, whoever has the lease."""
+    """Another relay has done the same, whoever has the lease, and is at work beside it."""
     with lawless_relay():
-        scene.hit.go_on()
         _await_published(scene)
+        scene.hit.go_on()
+        time.sleep(BESIDE_SECONDS)
 
 
 def part(scene: Scene) -> None:
@@ -227,7 +235,7 @@ def _rewinding(system: System) -> Scene:
     people.answer(run)
     scene = _scene(system, run, system.await_hit("outbox.relay.rewound"), system.await_hit(BODY))
     scene.gate, scene.loses = system.gates["relay"], REWIND
-    scene.allowed.append(KEPT)
+    scene.goes_back_to.append(KEPT)
     return scene
 
 
@@ -264,11 +272,13 @@ def play(moment: str, strike: str, system: System) -> list[UUID]:
     with reading() as reader:
         scene = MOMENTS[moment](system)
         STRIKES[strike](scene)
+        # Before anything else is written, which would make the relay look again.
+        limit = RESTARTED_SECONDS if strike == "K" else PUBLISHED_SECONDS
+        wait_for("what was under way in Redis", lambda: is_in_redis(scene.run), seconds=limit)
         scene.held.go_on()
         if rest(scene.run) != "completed":
             raise NeverHappened("the run did not complete")
-        limit = RESTARTED_SECONDS if strike == "K" else PUBLISHED_SECONDS
-        wait_for("everything in Redis", lambda: in_redis(scene.run)[-1:] == [head(scene.run)], seconds=limit)
+        wait_for("everything in Redis", lambda: is_in_redis(scene.run), seconds=limit)
     found = _faults_of(scene, reader)
     if found:
         raise NeverHappened("; ".join(found))
@@ -276,8 +286,9 @@ def play(moment: str, strike: str, system: System) -> list[UUID]:
 
 
 def _faults_of(scene: Scene, reader: Reader) -> list[str]:
-    back = [
-        f"the cursor went back from {a} to {b}" for a, b in went_back(scene.run) if b not in scene.allowed
+    back = went_back(scene.run)
+    return [
+        *reader.faults_of(scene.run),
+        *[f"the firehose lacks {seq}" for seq in reader.missed(scene.run)],
+        *([f"the cursor went back: {back}"] if [to for _, to in back] != scene.goes_back_to else []),
     ]
-    missed = reader.missed(scene.run)
-    return [*reader.faults_of(scene.run), *back, *([f"the firehose lacks {missed}"] if missed else [])]
