@@ -14,10 +14,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
+from config import broker
 from config.conf import conf
 from config.logging import configure_logging
 from workflows import telemetry
 
+broker.register()
 app = Celery("longhaul", broker=settings.BROKER_URL)
 # The current app is a thread-local: without a default, a thread of the web server would publish to no broker.
 app.set_default()
@@ -70,7 +72,7 @@ def celery_settings() -> dict[str, Any]:
             "socket_timeout": limits.broker_socket_timeout_seconds,
             "socket_connect_timeout": limits.broker_socket_timeout_seconds,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            "health_check_interval": limits.broker_health_check_seconds,
         },
         # Rendering pages may leave a child large; a fresh one takes its place between two tasks.
         "worker_max_memory_per_child": limits.worker_max_memory_kilobytes,

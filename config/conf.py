@@ -52,6 +52,9 @@ class ConfigSettings(BaseModel):
     broker_socket_timeout_seconds: float = Field(
         2.0, ge=1, description="longest wait for one answer of the broker"
     )
+    broker_health_check_seconds: Scaled = Field(
+        10.0, ge=1, description="after which a silent connection to the broker is tried, and given up"
+    )
     worker_max_memory_kilobytes: int = Field(
         800_000, ge=100_000, description="a larger worker child is replaced"
     )

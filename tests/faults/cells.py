@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from tests.faults import people
+from tests.faults import matrix, people
 from tests.faults.moments import MORE, OUTBOX, SAGA, WORKER, Moment
 from tests.faults.strikes import STRIKES, Scene
 from tests.faults.system import NeverHappened, System, wait_for
@@ -109,5 +109,7 @@ def all_cells() -> list[Cell]:
         for strike in moment.strikes
     ]
     operations = [Cell(name=f"G9.{name}", play=play) for name, play in OPERATIONS.items()]
+    relay = [Cell(name=name, play=play, points=points) for name, play, points in matrix.relay_cells()]
+    redis = [Cell(name=name, play=play) for name, play in matrix.redis_cells()]
     extra = [Cell(name=name, play=play) for name, play in EXTRA.items()]
-    return [*moments, *extra, *operations]
+    return [*moments, *extra, *relay, *redis, *operations]

@@ -13,7 +13,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from outbox import wire
-from outbox.models import Entry
+from outbox.models import Entry, Stream
 from outbox.redis import client
 from tests.faults.people import effects
 from workflows.engine.plan import Plan
@@ -172,7 +172,8 @@ def _ledger(run: Run, steps: list[Step]) -> Iterator[str]:
 
 def _published(run: Run, log: list[Entry]) -> Iterator[str]:
     """I9: the run's stream in Redis is a contiguous piece of the log that reaches its head, with equal events."""
-    key = wire.run_stream(wire.shard_of(run.id), run.id, 1)
+    stream = Stream.objects.get(key=run.id)
+    key = wire.run_stream(stream.shard, run.id, stream.epoch)
     deadline = time.monotonic() + STREAM_SECONDS
     while True:
         rows = client().xrange(key)

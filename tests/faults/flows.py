@@ -18,9 +18,11 @@ TIMEOUT_SECONDS = 5.0
 
 
 class Order(BaseModel):
-    """fails: steps that fail for good; stumbles: those that fail once; hold_seconds: how long charge takes."""
+    """fails: steps that fail for good; breaks: those that do so at their first attempt, until a person retries;
+    stumbles: those that fail once; hold_seconds: how long charge takes."""
 
     fails: list[str] = []
+    breaks: list[str] = []
     stumbles: list[str] = []
     hold_seconds: float = 0.0
 
@@ -50,7 +52,8 @@ def effect(ctx: Any, kind: str = "forward") -> str:
 def _may_fail(ctx: Any) -> None:
     if ctx.step_name in ctx.input.stumbles and ctx.attempt == 1:
         raise Retryable("Not this time.", code="stumbled")
-    if ctx.step_name in ctx.input.fails:
+    breaks = ctx.step_name in ctx.input.breaks and ctx.attempt == 1
+    if breaks or ctx.step_name in ctx.input.fails:
         raise Fatal("Never.", code="broken")
 
 
@@ -131,6 +134,13 @@ branching = Workflow(
     title="Branches",
     steps=[reserve, parallel(left, right), ship],
     on_failure="compensate",
+)
+reopening = Workflow(
+    "faults-reopened",
+    version=1,
+    input=Order,
+    title="Order without undo",
+    steps=[reserve, charge, ship],
 )
 racing = Workflow(
     "faults-deadline",

@@ -1,4 +1,4 @@
-"""A gate on the way of one process to its database: it cuts, freezes, slows, and loses answers."""
+"""A gate on the way of a process to its database or to Redis: it cuts, freezes, swallows, slows, and loses answers."""
 
 import asyncio
 import contextlib
@@ -14,15 +14,19 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Gate:
-    """A TCP port in front of PostgreSQL's socket. Its loop has a thread of its own; any thread may call any method."""
+    """A TCP port in front of a server: PostgreSQL's socket, or a port of this machine.
 
-    def __init__(self, target: Path) -> None:
+    Its loop has a thread of its own; any thread may call any method.
+    """
+
+    def __init__(self, target: Path | int) -> None:
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
         self._open.set()
         self._pairs: set[Pair] = set()
         self.refuses = False
+        self.swallows = False
         self.delay_seconds = 0.0
         self.loses: bytes | None = None
         self.lost = threading.Event()
@@ -41,13 +45,18 @@ class Gate:
     def thaw(self) -> None:
         self._call(self._open.set)
 
+    def swallow(self) -> None:
+        """Every connection is dead for good, though neither side is told: half-open. New ones too, until `heal()`."""
+        self.swallows = True
+        self._call(lambda: [setattr(pair, "is_dead", True) for pair in self._pairs])
+
     def lose_next(self, statement: bytes) -> None:
         """The next message with this in it arrives and is done; answer and connection are lost, as `lost` tells."""
         self.lost.clear()
         self.loses = statement
 
     def heal(self) -> None:
-        self.refuses, self.loses, self.delay_seconds = False, None, 0.0
+        self.refuses, self.swallows, self.loses, self.delay_seconds = False, False, None, 0.0
         self.thaw()
 
     def _call(self, action: Callable[[], object]) -> None:
@@ -59,14 +68,14 @@ class Gate:
         self._loop.run_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        pair = Pair(writer)
+        pair = Pair(writer, is_dead=self.swallows)
         self._pairs.add(pair)
         try:
             if self.refuses:
                 pair.reset()
                 return
             await self.passing()
-            back_reader, back_writer = await asyncio.open_unix_connection(str(self._target))
+            back_reader, back_writer = await self._connect()
             pair.back = back_writer
             await asyncio.gather(
                 self._pump(pair, reader, back_writer, to_server=True),
@@ -78,6 +87,11 @@ class Gate:
             pair.reset()
             self._pairs.discard(pair)
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, Path):
+            return await asyncio.open_unix_connection(str(self._target))
+        return await asyncio.open_connection("127.0.0.1", self._target)
+
     async def passing(self) -> None:
         await self._open.wait()
         if self.delay_seconds:
@@ -88,6 +102,8 @@ class Gate:
     ) -> None:
         while data := await reader.read(CHUNK_BYTES):
             await self.passing()
+            if pair.is_dead:
+                continue
             # A farewell ("X") gets no answer that could be lost.
             if to_server and self.loses is not None and self.loses in data and not data.startswith(b"X"):
                 self.loses, pair.loses_answer = None, True
@@ -102,8 +118,9 @@ class Gate:
 class Pair:
     """One connection: the client's side and the server's."""
 
-    def __init__(self, front: asyncio.StreamWriter) -> None:
+    def __init__(self, front: asyncio.StreamWriter, *, is_dead: bool) -> None:
         self.front = front
+        self.is_dead = is_dead
         self.back: asyncio.StreamWriter | None = None
         self.loses_answer = False
 

@@ -216,7 +216,7 @@ MORE = (
         strikes="KZL2C",
     ),
 )
-# The points of the outbox belong to its own groups; these few keep each of them struck at least once.
+# A writer struck with events that are not committed; what else may happen to the relay is in `matrix`.
 OUTBOX = (
     Moment(
         group="G4",
@@ -227,6 +227,4 @@ OUTBOX = (
         ready=_await_body,
         strikes="KZ",
     ),
-    Moment(group="G4", name="claimed", point="outbox.relay.claimed", ends=DONE, strikes="KZ"),
-    Moment(group="G4", name="appended", point="outbox.relay.appended", ends=DONE, strikes="KZ"),
 )

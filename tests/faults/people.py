@@ -56,6 +56,11 @@ def cancel(run: UUID, *, undo: bool, tries: int = 20) -> None:
                 raise
 
 
+def retry(run: UUID) -> None:
+    """Let a failed run go on."""
+    _api("POST", f"/api/v1/runs/{run}/retry", {}, key=str(uuid4()))
+
+
 def answer(run: UUID) -> None:
     """Answer the run's question; 409: somebody has."""
     try:

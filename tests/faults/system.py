@@ -12,10 +12,11 @@ from pathlib import Path
 import psutil
 
 from config.ports import free_port
-from config.redis_server import running_redis
+from config.redis_server import url as redis_url
 from config.supervisor import Program, Supervisor
 from tests.faults.flows import PROVIDER_VARIABLE
 from tests.faults.gate import Gate
+from tests.faults.redis_server import PASSWORD, RedisServer, running_server
 from tests.postgres import running_postgres
 
 ROOT = Path(__file__).parents[2]
@@ -56,11 +57,26 @@ class Hit:
 
 
 class System:
-    """The running processes, and what may be done to them."""
+    """The running processes, and what may be done to them.
 
-    def __init__(self, supervisor: Supervisor, gates: dict[str, Gate], folder: Path, *, scale: float) -> None:
+    gates: of their databases, by program. redis_gates: `streams-of-relay` is the relay's, `broker` is everybody's way
+    to the queues, `streams` what the others have else of Redis.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        gates: dict[str, Gate],
+        redis: RedisServer,
+        redis_gates: dict[str, Gate],
+        folder: Path,
+        *,
+        scale: float,
+    ) -> None:
         self.supervisor = supervisor
         self.gates = gates
+        self.redis = redis
+        self.redis_gates = redis_gates
         self.points = folder / "points"
         self.scale = scale
         self.lease_seconds = 30.0 * scale
@@ -119,7 +135,7 @@ class System:
                 path.unlink(missing_ok=True)
             elif path.suffix not in (".go", ".draft"):
                 Hit(pid=0, owner="", path=path).go_on()
-        for gate in self.gates.values():
+        for gate in (*self.gates.values(), *self.redis_gates.values()):
             gate.heal()
         for name in GATED:
             for pid in [self.pid(name), *self.children(name)]:
@@ -134,9 +150,11 @@ def _python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, *arguments)
 
 
-def _behind(gate: Gate, *argv: str, release: str = "new") -> tuple[str, ...]:
+def _behind(gate: Gate, *argv: str, release: str = "new", redis: Gate | None = None) -> tuple[str, ...]:
     url = f"DATABASE_URL=postgres://postgres@127.0.0.1:{gate.port}/postgres?sslmode=disable"
-    return ("/usr/bin/env", url, f"FAULTS_RELEASE={release}", *argv)
+    # Few entries a batch: else the relay would have told a run of ours with one.
+    streams = [f"REDIS_URL={redis_url(redis.port, PASSWORD)}", "LONGHAUL_RELAY_BATCH_SIZE=3"] if redis else []
+    return ("/usr/bin/env", url, *streams, f"FAULTS_RELEASE={release}", *argv)
 
 
 def worker_argv(name: str, gate: Gate, *, release: str = "new") -> tuple[str, ...]:
@@ -144,15 +162,15 @@ def worker_argv(name: str, gate: Gate, *, release: str = "new") -> tuple[str, ..
     return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET, release=release)
 
 
-def relay_argv(name: str, gate: Gate) -> tuple[str, ...]:
+def relay_argv(name: str, gate: Gate, redis: Gate | None = None) -> tuple[str, ...]:
     argv = _python(*CELERY, "worker", "--queues", "relay", "--pool", "threads", "--concurrency", "4")
-    return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET)
+    return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET, redis=redis)
 
 
 BEAT = _python(*CELERY, "beat", "--scheduler", "config.beat.Beat")
 
 
-def _programs(gates: dict[str, Gate], *, web_port: int, provider_port: int) -> list[Program]:
+def _programs(gates: dict[str, Gate], redis: Gate, *, web_port: int, provider_port: int) -> list[Program]:
     web = (
         "-m",
         "uvicorn",
@@ -168,7 +186,7 @@ def _programs(gates: dict[str, Gate], *, web_port: int, provider_port: int) -> l
         Program(name="web", argv=_python(*web)),
         Program(name="worker-a", argv=worker_argv("worker-a", gates["worker-a"])),
         Program(name="worker-b", argv=worker_argv("worker-b", gates["worker-b"])),
-        Program(name="relay", argv=relay_argv("relay", gates["relay"])),
+        Program(name="relay", argv=relay_argv("relay", gates["relay"], redis)),
         Program(name="beat", argv=BEAT),
     ]
 
@@ -179,7 +197,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
     points = folder / "points"
     points.mkdir(parents=True)
     web_port, provider_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-    with running_postgres() as database, running_redis(folder / "redis") as redis_url:
+    with running_postgres() as database, running_server(folder / "redis") as redis:
         socket_path = Path(database.rpartition("host=")[2]) / ".s.PGSQL.5432"
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
@@ -190,8 +208,11 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             "DATABASE_SESSION_LIMITS": "-c idle_in_transaction_session_timeout={0} -c lock_timeout={0}".format(
                 int(10_000 * scale)
             ),
-            "REDIS_URL": redis_url,
-            "BROKER_URL": redis_url,
+            # This process's own way to Redis; the others go through gates.
+            "REDIS_URL": redis.url,
+            "BROKER_URL": redis.url,
+            # Half of the default: a half-open connection is found out by it, and each process has several.
+            "LONGHAUL_BROKER_SOCKET_TIMEOUT_SECONDS": "1",
             "SECRET_KEY": "a-key-for-the-fault-harness-that-signs-nothing-of-value",
             "LOG_LEVEL": "INFO",
             "FAULTS_WEB": f"http://127.0.0.1:{web_port}",
@@ -200,15 +221,23 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
         os.environ.update(environment)
         _prepare()
         gates = {name: Gate(socket_path) for name in GATED}
+        redis_gates = {name: Gate(redis.port) for name in ("streams", "streams-of-relay", "broker")}
         supervisor = Supervisor(
-            programs=_programs(gates, web_port=web_port, provider_port=provider_port),
-            environment={**os.environ, "LONGHAUL_FAILPOINTS_DIR": str(points)},
+            programs=_programs(
+                gates, redis_gates["streams-of-relay"], web_port=web_port, provider_port=provider_port
+            ),
+            environment={
+                **os.environ,
+                "REDIS_URL": redis_url(redis_gates["streams"].port, PASSWORD),
+                "BROKER_URL": redis_url(redis_gates["broker"].port, PASSWORD),
+                "LONGHAUL_FAILPOINTS_DIR": str(points),
+            },
             logs=folder / "logs",
             folder=ROOT,
             say=lambda sentence: None,
         )
         with supervisor:
-            system = System(supervisor, gates, folder, scale=scale)
+            system = System(supervisor, gates, redis, redis_gates, folder, scale=scale)
             _await(system)
             yield system
 
