@@ -16,7 +16,7 @@ from config.redis_server import running_redis
 from config.supervisor import Program, Supervisor
 from tests.faults.flows import PROVIDER_VARIABLE
 from tests.faults.gate import Gate
-from tests.postgres import running_postgres
+from tests.faults.postgres_server import DATABASE, ROLE, Postgres, running_server
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
@@ -58,12 +58,21 @@ class Hit:
 class System:
     """The running processes, and what may be done to them."""
 
-    def __init__(self, supervisor: Supervisor, gates: dict[str, Gate], folder: Path, *, scale: float) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        gates: dict[str, Gate],
+        folder: Path,
+        *,
+        scale: float,
+        postgres: Postgres,
+    ) -> None:
         self.supervisor = supervisor
         self.gates = gates
         self.points = folder / "points"
         self.scale = scale
         self.lease_seconds = 30.0 * scale
+        self.postgres = postgres
 
     def pid(self, program: str) -> int:
         wait_for(f"{program} running", lambda: program in self.supervisor.pids(), seconds=START_SECONDS)
@@ -119,6 +128,7 @@ class System:
                 path.unlink(missing_ok=True)
             elif path.suffix not in (".go", ".draft"):
                 Hit(pid=0, owner="", path=path).go_on()
+        self.postgres.heal()
         for gate in self.gates.values():
             gate.heal()
         for name in GATED:
@@ -135,7 +145,7 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 
 def _behind(gate: Gate, *argv: str, release: str = "new") -> tuple[str, ...]:
-    url = f"DATABASE_URL=postgres://postgres@127.0.0.1:{gate.port}/postgres?sslmode=disable"
+    url = f"DATABASE_URL=postgres://{ROLE}@127.0.0.1:{gate.port}/{DATABASE}?sslmode=disable"
     return ("/usr/bin/env", url, f"FAULTS_RELEASE={release}", *argv)
 
 
@@ -179,13 +189,12 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
     points = folder / "points"
     points.mkdir(parents=True)
     web_port, provider_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-    with running_postgres() as database, running_redis(folder / "redis") as redis_url:
-        socket_path = Path(database.rpartition("host=")[2]) / ".s.PGSQL.5432"
+    with running_server() as postgres, running_redis(folder / "redis") as redis_url:
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "LONGHAUL_DATA_DIR": str(folder),
             "LONGHAUL_TIME_SCALE": str(scale),
-            "DATABASE_URL": database,
+            "DATABASE_URL": postgres.url,
             # Shrunk as leases are: a process that freezes in a transaction holds a run for a second.
             "DATABASE_SESSION_LIMITS": "-c idle_in_transaction_session_timeout={0} -c lock_timeout={0}".format(
                 int(10_000 * scale)
@@ -199,7 +208,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
         }
         os.environ.update(environment)
         _prepare()
-        gates = {name: Gate(socket_path) for name in GATED}
+        gates = {name: Gate(postgres.socket) for name in GATED}
         supervisor = Supervisor(
             programs=_programs(gates, web_port=web_port, provider_port=provider_port),
             environment={**os.environ, "LONGHAUL_FAILPOINTS_DIR": str(points)},
@@ -208,7 +217,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             say=lambda sentence: None,
         )
         with supervisor:
-            system = System(supervisor, gates, folder, scale=scale)
+            system = System(supervisor, gates, folder, scale=scale, postgres=postgres)
             _await(system)
             yield system
 
