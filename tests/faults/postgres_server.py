@@ -1,13 +1,12 @@
-"""The harness's PostgreSQL: a name that everybody connects to, and behind it one server, or another one after a failover."""
+"""The harness's PostgreSQL: a name that everybody connects to; behind it one server, or another after a failover."""
 
 import contextlib
 import os
-import resource
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ SEGMENT_MEGABYTES = 1
 # The application's: no superuser, who would be exempt from limits.
 ROLE = DATABASE = "longhaul"
 SOCKET = ".s.PGSQL.5432"
+# As the server's own user: even root may lack the right to limit another's process.
+PRLIMIT = shutil.which("prlimit") or "/usr/bin/prlimit"
 
 
 class Server:
@@ -33,6 +34,7 @@ class Server:
         self.folder = programs.own_folder(folder)
         self.data = folder / "data"
         self._log = folder / "log"
+        self._files_limited = False
 
     def create(self) -> None:
         """A fresh one, up, with the application's role and database."""
@@ -42,6 +44,34 @@ class Server:
         with self.session(database="postgres") as session:
             session.execute(f"CREATE ROLE {ROLE} LOGIN")
             session.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
+
+    def copy_from(self, other: "Server", *, follows: bool = False) -> None:
+        """What `other` has now, down; `follows`: as a replica of it, once it is started."""
+        common = (
+            "-D",
+            self.data,
+            "-h",
+            other.folder,
+            "-U",
+            "postgres",
+            "-c",
+            "fast",
+            "-X",
+            "stream",
+            "--no-sync",
+        )
+        self.programs.run("pg_basebackup", *common, *(["-R"] if follows else []))
+
+    def recover_to(self, point: str, *, archive: Path) -> None:
+        """At its next start it goes on to this restore point of the server whose changes are in `archive`."""
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"restore_command = 'cp {archive}/%f %p'\nrecovery_target_name = '{point}'\n")
+            settings.write("recovery_target_action = 'promote'\n")
+        (self.data / "recovery.signal").touch()
+
+    def promote(self) -> None:
+        """A replica becomes a server of its own."""
+        self.programs.run("pg_ctl", "-D", self.data, "-w", "promote")
 
     def start(self) -> None:
         options = f"-c listen_addresses='' -k {self.folder} {OPTIONS}"
@@ -66,9 +96,9 @@ class Server:
         ) as session:
             yield session
 
-    def ask(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    def ask(self, query: str, *parameters: object, **named: object) -> list[tuple[Any, ...]]:
         with self.session() as session:
-            cursor = session.execute(query, parameters or None)
+            cursor = session.execute(query, parameters or named or None)
             return cursor.fetchall() if cursor.description else []
 
     def set(self, name: str, value: str | None) -> None:
@@ -92,11 +122,17 @@ class Server:
 
     def limit_files(self, size: int | None) -> None:
         """No file of its may grow beyond `size` bytes: such a write comes back short, as on a full disk."""
-        postmaster = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
-        limit = resource.RLIM_INFINITY if size is None else size
-        for process in [postmaster, *postmaster.children()]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.rlimit(psutil.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        main = int((self.data / "postmaster.pid").read_text().split()[0])
+        limit = "unlimited" if size is None else str(size)
+        self._files_limited = size is not None
+        children = (child.pid for child in psutil.Process(main).children())
+        for pid in chain([main], children):  # the main process first: the next sessions inherit from it
+            command = [PRLIMIT, "--pid", str(pid), f"--fsize={limit}:"]
+            subprocess.run(command, user=self.programs.user, stderr=subprocess.DEVNULL, check=pid == main)
+
+    def lift_limits(self) -> None:
+        if self._files_limited:
+            self.limit_files(None)
 
     def file_of(self, table: str) -> Path:
         ((path,),) = self.ask("SELECT pg_relation_filepath(%s)", table)
@@ -145,7 +181,10 @@ class Postgres:
         if not self.server.is_up():
             self.server.stop_at_once()
             self.server.start()
-        self.server.limit_files(None)
+        self.server.lift_limits()
+        self.server.ask("ALTER SYSTEM RESET ALL")
+        self.server.ask(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+        self.server.ask("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
         self._forget_others()

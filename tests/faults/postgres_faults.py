@@ -1,0 +1,139 @@
+"""What happens to the database. A fault is prepared before its moment, begins there, and ends when it has bitten:
+the server's own log must say so, or the cell proves nothing.
+"""
+
+import contextlib
+import random
+import time
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from tests.faults.postgres_server import ROLE, Postgres, Server
+from tests.faults.system import wait_for
+
+BITE_SECONDS = 10.0
+LASTS_SECONDS = 0.5
+PAGE_BYTES = 8_192
+MIN_BYTES = 1_200_000  # more than a segment of the write-ahead log, which the limit is to spare
+
+
+class Fault:
+    """`keeps`: nothing that was acknowledged may be lost. `bites`: words of the server's log that prove it."""
+
+    keeps = True
+    bites: tuple[str, ...] = ()
+
+    def __init__(self, postgres: Postgres, roll: random.Random) -> None:
+        self.postgres = postgres
+        self.roll = roll
+        self.since = 0
+
+    @property
+    def server(self) -> Server:
+        return self.postgres.server
+
+    def prepare(self) -> None:
+        """Before the moment."""
+
+    def mark(self) -> None:
+        """What is committed from now on is lost, if the fault loses anything."""
+
+    def begin(self, runs: Sequence[UUID]) -> None:
+        """`runs`: those that are under way."""
+
+    def end(self) -> None:
+        """The database serves again."""
+
+    def note(self) -> None:
+        self.since = self.server.mark()
+
+    def await_bite(self) -> None:
+        for words in self.bites:
+            wait_for(
+                f"the server saying {words!r}",
+                lambda words=words: self.server.said(words, since=self.since),
+                seconds=BITE_SECONDS,
+            )
+
+
+class Connections(Fault):
+    """Every session ends, and only a few, or none, are let in."""
+
+    bites = ("too many connections for role",)
+
+    def begin(self, runs: Sequence[UUID]) -> None:
+        self.note()
+        self.server.ask(f"ALTER ROLE {ROLE} CONNECTION LIMIT {self.roll.randrange(3)}")
+        self.server.end_sessions()
+
+    def end(self) -> None:
+        self.await_bite()
+        time.sleep(LASTS_SECONDS)
+        self.server.ask(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+
+
+class ReadOnly(Fault):
+    """It reads and does not write, as a server whose disk is nearly full or that has become a replica."""
+
+    bites = ("in a read-only transaction",)
+
+    def begin(self, runs: Sequence[UUID]) -> None:
+        self.note()
+        self.server.set("default_transaction_read_only", "on")
+
+    def end(self) -> None:
+        self.await_bite()
+        time.sleep(LASTS_SECONDS)
+        self.server.set("default_transaction_read_only", None)
+
+
+class Full(Fault):
+    """The table of the entries cannot grow: a limit on the size of its file, and not one free line in it.
+
+    PostgreSQL takes the short write for a full disk (53100). The write-ahead log has room: without, the server ends.
+    """
+
+    bites = ("could not extend file",)
+
+    def prepare(self) -> None:
+        self.filler = uuid4()
+        self.server.ask("ALTER TABLE outbox_entry SET (autovacuum_enabled = off)")  # it would find room
+        self.server.ask(
+            "INSERT INTO outbox_stream (key, shard, head, published, dirty, closed, epoch, failures)"
+            " VALUES (%s, 0, 1000000, 1000000, false, true, 1, 0)",
+            self.filler,
+        )
+        self._numbers = count(1)
+        file = self.server.file_of("outbox_entry")
+        while file.stat().st_size < MIN_BYTES:
+            with self.server.session() as session, session.transaction():
+                self._fill(session, lines=1_000)
+            self.server.ask("CHECKPOINT")  # now the file has what the table has
+
+    def _fill(self, session: "psycopg.Connection[Any]", *, lines: int) -> None:
+        lines_to_add = [(self.filler, next(self._numbers)) for _ in range(lines)]
+        session.cursor().executemany(
+            "INSERT INTO outbox_entry (id, stream_id, seq, type, audience, headers, payload, created_at)"
+            " VALUES (gen_random_uuid(), %s, %s, 'filler', 'operator', '{}', '{}', now())",
+            lines_to_add,
+        )
+
+    def begin(self, runs: Sequence[UUID]) -> None:
+        pages = self.server.file_of("outbox_entry").stat().st_size // PAGE_BYTES
+        self.server.limit_files(pages * PAGE_BYTES + PAGE_BYTES // 2)
+        # Line by line: what a larger statement had written before it failed would be room for others.
+        with self.server.session() as session, contextlib.suppress(psycopg.errors.DiskFull):
+            while True:
+                self._fill(session, lines=1)
+        self.note()
+
+    def end(self) -> None:
+        self.await_bite()
+        time.sleep(LASTS_SECONDS)
+        self.server.lift_limits()
+        self.server.ask("DELETE FROM outbox_entry WHERE stream_id = %s", self.filler)
+        self.server.ask("DELETE FROM outbox_stream WHERE key = %s", self.filler)
