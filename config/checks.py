@@ -120,13 +120,18 @@ def _impatient_steps() -> Iterator[CheckMessage]:
 
 
 def _no_slot_for_the_sweeper() -> Iterator[CheckMessage]:
-    linger, every = outbox_conf().relay_linger_seconds, conf().relay_every_seconds
     slots = int(os.environ.get("RELAY_CONCURRENCY") or STARTING["RELAY_CONCURRENCY"])
-    if linger / every + 1 >= slots:
+    if slots < 2:
         yield Error(
-            f"Relays that linger {linger:g} s and start every {every:g} s fill all {slots} slots of the "
-            "relay process; the sweeper would wait behind them.",
-            hint="Raise RELAY_CONCURRENCY or lower LONGHAUL_RELAY_LINGER_SECONDS.",
+            "The relay fills the only slot of its process for good; the sweeper would wait behind it.",
+            hint="Raise RELAY_CONCURRENCY to 2 or more.",
+            id="longhaul.E009",
+        )
+    linger, every = outbox_conf().relay_linger_seconds, conf().relay_every_seconds
+    if linger <= every:
+        yield Error(
+            f"A relay that lingers {linger:g} s ends before beat sends the next one, every {every:g} s.",
+            hint="Raise LONGHAUL_RELAY_LINGER_SECONDS to twice LONGHAUL_RELAY_EVERY_SECONDS.",
             id="longhaul.E009",
         )
 

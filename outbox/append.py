@@ -77,7 +77,7 @@ def append(key: UUID, messages: Sequence[Message], *, now: datetime, closes: boo
     failpoint("outbox.append.written")
     # Robust: a wake-up that fails must not turn a committed request into an error. No partial: Django names in its log
     # the function that failed, and would fail there itself.
-    transaction.on_commit(lambda: nudge.wake_relay(shard), robust=True)
+    transaction.on_commit(lambda: nudge.wake_relay(shard, key), robust=True)
     return head
 
 

@@ -58,7 +58,7 @@ class OutboxSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     relay_batch_size: int = Field(
-        200, ge=1, le=5_000, description="entries of one stream published in one call"
+        100, ge=1, le=1_000, description="entries of one stream published in one call"
     )
     relay_streams_per_pass: int = Field(100, ge=1, description="dirty streams that one pass takes up")
     relay_linger_seconds: Scaled = Field(
@@ -70,11 +70,23 @@ class OutboxSettings(BaseModel):
     relay_retry_cap_seconds: Scaled = Field(
         60.0, gt=0, description="longest wait between two tries of one stream"
     )
+    relay_poison_tries: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="failures of a stream before the entry at fault becomes a tombstone in Redis",
+    )
+    shard_lease_seconds: Scaled = Field(
+        10.0, gt=0, description="how long a silent relay or consumer keeps its shards from others"
+    )
     run_stream_max_entries: int = Field(
         2_000, ge=10, description="entries that a run's Redis stream keeps, about"
     )
     run_stream_ttl_seconds: int = Field(
         900, ge=1, description="life of a run's Redis stream after its terminal event"
+    )
+    run_stream_idle_ttl_seconds: int = Field(
+        86_400, ge=1, description="life of a live run's Redis stream after its last event"
     )
     firehose_max_entries: int = Field(
         100_000, ge=1_000, description="entries that a firehose shard keeps, about"

@@ -21,8 +21,12 @@ from typing import Final
 NAMES: Final = frozenset(
     {
         "outbox.append.written",
+        "outbox.relay.leased",
         "outbox.relay.claimed",
+        "outbox.relay.encoded",
         "outbox.relay.appended",
+        "outbox.relay.rewound",
+        "outbox.relay.settled",
         "workflows.acquire.before",
         "workflows.acquire.written",
         "workflows.acquire.committed",

@@ -80,8 +80,10 @@ class Entry(models.Model):
     seq = models.BigIntegerField()
     type = models.CharField(max_length=64)
     audience = models.CharField(max_length=16, choices=Audience.choices)
-    headers = models.JSONField(default=dict)  # small; merged into the envelope: step, attempt
-    payload = models.JSONField(default=dict)
+    headers = models.JSONField(
+        default=dict, decoder=wire.Decoder
+    )  # small; merged into the envelope: step, attempt
+    payload = models.JSONField(default=dict, decoder=wire.Decoder)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -136,7 +138,7 @@ class DeadLetter(models.Model):
     seq = models.BigIntegerField()
     event_id = models.UUIDField()
     type = models.CharField(max_length=64)
-    envelope = models.JSONField()
+    envelope = models.JSONField(decoder=wire.Decoder)
     failures = models.PositiveSmallIntegerField()
     error = models.CharField(max_length=500)
     created_at = models.DateTimeField()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import redis
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # After a failure nobody tries again for this long, so a frozen Redis costs one time-out a pause, not one a commit.
 PAUSE_SECONDS = 1.0
+
+NAMES_MAX = 1_000  # of one shard's streams that wait for a relay
 
 
 class Breaker:
@@ -56,15 +59,20 @@ class Breaker:
 breaker = Breaker()
 
 
-def wake_relay(shard: int) -> None:
-    """Tell a waiting relay that a stream of `shard` is dirty. Never raises, never waits longer than its limit."""
+def wake_relay(shard: int, key: UUID) -> None:
+    """Tell the relay that stream `key` is dirty, or that somebody watches it. What is named goes before the backlog.
+
+    Never raises, never waits longer than its limit.
+    """
     if not breaker.allows():
         return
-    key = wire.wake(shard)
+    names = wire.wake(shard)
     try:
         with client(timeout_seconds=conf().nudge_timeout_seconds).pipeline(transaction=False) as pipe:
-            pipe.lpush(key, 1)
-            pipe.ltrim(key, 0, 0)  # coalesced: a hundred commits while no relay listens leave one wake-up
+            pipe.lpush(names, str(key))
+            pipe.ltrim(
+                names, 0, NAMES_MAX - 1
+            )  # while no relay listens; the others are found in the database
             pipe.execute()
     except redis.RedisError as error:
         breaker.trip()

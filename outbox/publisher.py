@@ -1,13 +1,15 @@
 """Compare-and-append: the one way into Redis, safe to call from any number of relays at once.
 
 Redis refuses an entry id that is too small, but not one that leaves a gap; so `XADD <seq>-0` alone can lose an
-event for ever. The script decides under Redis' single thread: what the run's stream already has is skipped, what
-would leave a gap is refused, the rest goes to the run's stream and to the shard's firehose in the same call.
+event for ever. The script (`append.lua`) decides under Redis' single thread: what the run's stream already has is
+skipped, what would leave a gap is refused, the rest goes to the run's stream and to the shard's firehose in one call.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import redis
@@ -15,58 +17,28 @@ import redis
 from outbox import wire
 from outbox.conf import conf
 
-# KEYS: run stream, firehose. ARGV: run, epoch, base (last published as the database knows it), first seq,
-# run stream length, firehose length, ttl in seconds (0: none), then audience and envelope of each entry.
-# An answer {1, last} means appended up to `last`; {0, last} means a gap: the stream ends at `last`, rewind to it.
-# The firehose comes first: were the second XADD refused, a retry would skip what the run's stream has. Only a batch
-# that reaches the stream's end knows whether the stream may expire; a late copy of an older one does not.
-# A missing key starts at `base`: nothing is seeded again, since readers below it use the database.
-APPEND = """
-local last = tonumber(ARGV[3])
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  local info = redis.call('XINFO', 'STREAM', KEYS[1])
-  for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then
-      last = tonumber(string.match(info[i + 1], '^(%d+)'))
-    end
-  end
-end
-local seq = tonumber(ARGV[4])
-if seq > last + 1 then
-  return {0, last}
-end
-for i = 8, #ARGV, 2 do
-  if seq > last then
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], '*',
-      'run', ARGV[1], 'seq', string.format('%d', seq), 'epoch', ARGV[2], 'aud', ARGV[i], 'e', ARGV[i + 1])
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], string.format('%d-0', seq), 'aud', ARGV[i], 'e', ARGV[i + 1])
-    last = seq
-  end
-  seq = seq + 1
-end
-if seq == last + 1 then
-  if tonumber(ARGV[7]) > 0 then
-    redis.call('EXPIRE', KEYS[1], ARGV[7])
-  else
-    redis.call('PERSIST', KEYS[1])
-  end
-end
-return {1, last}
-"""
+APPEND: Final = Path(__file__).with_name("append.lua").read_text()
+SHA: Final = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 
-
-AWAY = (
+# The server's state, not a stream's fault: nobody backs off alone for it.
+AWAY: Final = (
     redis.ConnectionError,
     redis.TimeoutError,
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.ReadOnlyError,
     redis.exceptions.NoScriptError,
+    redis.exceptions.NoPermissionError,
 )
+AWAY_CODES: Final = ("MISCONF", "NOREPLICAS", "BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Consecutive entries of one stream. `base`: last seq that the database believes published."""
+    """Consecutive entries of one stream. `base`: last seq that the database believes published.
+
+    closes: whether its last entry is the stream's last, as far as the database knew, and ended a round.
+    is_stub: the entries are tombstones.
+    """
 
     key: UUID
     shard: int
@@ -75,16 +47,36 @@ class Batch:
     first: int
     entries: Sequence[tuple[str, bytes]]  # (audience, envelope)
     closes: bool
+    is_stub: bool = False
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.entries) - 1
 
 
 @dataclass(frozen=True)
 class Appended:
+    """Redis has the stream up to `last`."""
+
     last: int
 
 
 @dataclass(frozen=True)
 class Gap:
+    """Refused: Redis has the stream up to `last` only, and the batch begins later."""
+
     last: int
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """Refused: Redis has another event under a number of the batch."""
+
+    last: int
+
+
+Answer = Appended | Gap | Diverged | redis.RedisError
+ANSWERS: Final = (Gap, Appended, Diverged)
 
 
 class RedisPublisher:
@@ -92,53 +84,56 @@ class RedisPublisher:
 
     def __init__(self, connection: "redis.Redis") -> None:
         self._redis = connection
-        self._script = connection.register_script(APPEND)
 
-    def publish(self, batches: Sequence[Batch]) -> list[Appended | Gap | redis.RedisError]:
+    def publish(self, batches: Sequence[Batch]) -> list[Answer]:
         """One answer for each batch, in order: a refused batch does not hold up the others.
 
         Raises redis.ConnectionError or redis.TimeoutError when Redis is away: then nothing is known, and the
         same batches may be sent again.
         """
-        self._load()
+        answers = self._call(batches)
+        if any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
+            # A new or restarted server. What it took after all is skipped the second time.
+            self._redis.script_load(APPEND)
+            answers = self._call(batches)
+        return [_understood(answer) for answer in answers]
+
+    def forget(self, batch: Batch) -> None:
+        """Drop the stream that `batch` belongs to: it will begin anew."""
+        self._redis.unlink(wire.run_stream(batch.shard, batch.key, batch.epoch))
+
+    def _call(self, batches: Sequence[Batch]) -> list[object]:
+        # EVALSHA by hand: redis-py's Script would ask for its existence before each pipeline.
+        limits = conf()
         with self._redis.pipeline(transaction=False) as pipe:
             for batch in batches:
-                self._script(keys=self._keys(batch), args=self._args(batch), client=pipe)
-            answers = pipe.execute(raise_on_error=False)
-        return [self._answer(answer) for answer in answers]
+                ttl = limits.run_stream_ttl_seconds if batch.closes else limits.run_stream_idle_ttl_seconds
+                pipe.evalsha(
+                    SHA,
+                    2,
+                    wire.run_stream(batch.shard, batch.key, batch.epoch),
+                    wire.firehose(batch.shard),
+                    str(batch.key),
+                    batch.epoch,
+                    batch.base,
+                    batch.first,
+                    limits.run_stream_max_entries,
+                    # The last resort: before that `outbox.trimming` cuts by time, and looks who has not read.
+                    2 * limits.firehose_max_entries,
+                    ttl,
+                    "stub" if batch.is_stub else "e",
+                    *(part for entry in batch.entries for part in entry),
+                )
+            return list(pipe.execute(raise_on_error=False))
 
-    def _load(self) -> None:
-        # A pipeline cannot fall back from EVALSHA to EVAL halfway; redis-py checks once a pipeline, we once a batch.
-        (is_loaded,) = cast(list[bool], self._redis.script_exists(self._script.sha))
-        if not is_loaded:
-            self._redis.script_load(APPEND)
 
-    @staticmethod
-    def _keys(batch: Batch) -> list[str]:
-        return [wire.run_stream(batch.shard, batch.key, batch.epoch), wire.firehose(batch.shard)]
-
-    @staticmethod
-    def _args(batch: Batch) -> list[str | int | bytes]:
-        limits = conf()
-        ttl = limits.run_stream_ttl_seconds if batch.closes else 0
-        return [
-            str(batch.key),
-            batch.epoch,
-            batch.base,
-            batch.first,
-            limits.run_stream_max_entries,
-            limits.firehose_max_entries,
-            ttl,
-            *(part for entry in batch.entries for part in entry),
-        ]
-
-    @staticmethod
-    def _answer(answer: object) -> Appended | Gap | redis.RedisError:
-        if isinstance(answer, AWAY) or (isinstance(answer, redis.ResponseError) and "MISCONF" in str(answer)):
-            # The server's state, not this stream's fault: nobody backs off alone for it.
-            raise redis.ConnectionError(f"Redis takes nothing now: {answer}")
-        if isinstance(answer, redis.RedisError):
-            return answer
-        assert isinstance(answer, list)
-        done, last = answer
-        return Appended(int(last)) if done else Gap(int(last))
+def _understood(answer: object) -> Answer:
+    if isinstance(answer, AWAY) or (
+        isinstance(answer, redis.RedisError) and str(answer).startswith(AWAY_CODES)
+    ):
+        raise redis.ConnectionError(f"Redis takes nothing now: {answer}")
+    if isinstance(answer, redis.RedisError):
+        return answer
+    assert isinstance(answer, list)
+    kind, last = answer
+    return ANSWERS[int(kind)](int(last))

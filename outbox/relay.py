@@ -1,83 +1,119 @@
-"""From the log to Redis: claim dirty streams, publish what Redis lacks, move the cursor.
+"""From the log to Redis: claim dirty streams, publish what Redis lacks, move the cursors.
 
 A pass holds no lock and no transaction while it talks to Redis. Any number of relays may run at once: the append
 script decides what is new, and `published` only says where to start reading.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
+from uuid import UUID
 
-import redis
-from django.db.models import BooleanField, Case, F, Value, When
-from django.db.models.functions import Greatest, Least
-
-from outbox import wire
+from outbox import cursors, epochs, wire
+from outbox.backlog import Waiting, read_backlog, read_named
 from outbox.clock import Clock
 from outbox.conf import conf
+from outbox.cursors import Move
 from outbox.failpoints import failpoint
-from outbox.models import Stream
-from outbox.publisher import Appended, Batch, Gap
+from outbox.publisher import Answer, Appended, Batch, Diverged, Gap
 
 logger = logging.getLogger(__name__)
 
 # Batches travel to Redis in pipelines of about this size, so that a backlog does not become one huge request.
 PIPELINE_BYTES = 1_000_000
 
-MAX_FAILURES = 1_000  # counted so far; the wait has reached its cap long before
+ALL_SHARDS = frozenset(range(wire.SHARD_COUNT))
+
+Claimed = tuple[Waiting, Batch]
 
 
 class Publisher(Protocol):
-    def publish(self, batches: Sequence[Batch]) -> list[Appended | Gap | redis.RedisError]: ...
+    def publish(self, batches: Sequence[Batch]) -> list[Answer]: ...
+
+    def forget(self, batch: Batch) -> None: ...
 
 
 @dataclass(frozen=True)
 class Passed:
-    """What one pass did: entries published, and whether dirty streams remain that may be taken up at once."""
+    """What one pass did: entries published, and whether streams remain that may be taken up at once."""
 
     published: int
     more: bool
 
 
-def relay_pass(publisher: Publisher, *, clock: Clock) -> Passed:
+def relay_pass(publisher: Publisher, *, clock: Clock, shards: Collection[int] = ALL_SHARDS) -> Passed:
     """Publish the next batch of each of the next dirty streams. Raises redis errors when Redis is away."""
     limit = conf().relay_streams_per_pass
-    streams = list(Stream.objects.to_do(now=clock.now())[:limit])
-    published, more = 0, len(streams) == limit
-    for group in _pipelines(_batch(stream) for stream in streams):
+    waiting = read_backlog(shards, now=clock.now(), limit=limit)
+    passed = _publish(publisher, waiting, clock=clock)
+    return Passed(passed.published, passed.more or len(waiting) == limit)
+
+
+def relay_named(publisher: Publisher, keys: Collection[UUID], *, clock: Clock) -> Passed:
+    """As relay_pass(), for the streams that a commit or a reader named: they do not wait behind a backlog."""
+    return _publish(publisher, read_named(keys), clock=clock)
+
+
+def drain(publisher: Publisher, *, clock: Clock) -> int:
+    """Passes until nothing is left that may be taken up now. Returns the entries published."""
+    total, more = 0, True
+    while more:
+        passed = relay_pass(publisher, clock=clock)
+        total, more = total + passed.published, passed.more
+    return total
+
+
+def _publish(publisher: Publisher, waiting: Sequence[Waiting], *, clock: Clock) -> Passed:
+    published, more = 0, False
+    if waiting:
         failpoint("outbox.relay.claimed")
+    for group in _pipelines(_encoded(waiting, clock=clock)):
+        failpoint("outbox.relay.encoded")
         answers = publisher.publish([batch for _, batch in group])
         failpoint("outbox.relay.appended")
-        for (stream, batch), answer in zip(group, answers, strict=True):
-            published += _settle(stream, batch, answer, clock=clock)
-            more = more or isinstance(answer, Gap) or len(batch.entries) == conf().relay_batch_size
+        passed = _settle(publisher, group, answers, clock=clock)
+        failpoint("outbox.relay.settled")
+        published, more = published + passed.published, more or passed.more
     return Passed(published, more)
 
 
-def _batch(stream: Stream) -> tuple[Stream, Batch]:
-    # Not past the head as it was read: whether that one ended a round is known, of a later one it is not.
-    entries = stream.entries.filter(seq__gt=stream.published, seq__lte=stream.head).order_by("seq")[
-        : conf().relay_batch_size
-    ]
-    encoded = [(entry.audience, wire.encode(wire.envelope(entry))) for entry in entries]
-    reaches_head = stream.published + len(encoded) == stream.head
-    return stream, Batch(
+def _encoded(waiting: Iterable[Waiting], *, clock: Clock) -> Iterator[Claimed]:
+    for stream in waiting:
+        try:
+            yield stream, _batch(stream)
+        except (TypeError, ValueError) as error:
+            _refused(stream, error, clock=clock)
+
+
+def _batch(stream: Waiting) -> Batch:
+    """Raises what `wire.encode` raises for something that is no JSON."""
+    is_stub = _is_at_fault(stream)
+    envelopes = [(row.audience, wire.envelope(row)) for row in stream.rows]
+    first = stream.rows[0].seq if stream.rows else stream.published + 1
+    return Batch(
         key=stream.key,
         shard=stream.shard,
         epoch=stream.epoch,
         base=stream.published,
-        first=stream.published + 1,
-        entries=encoded,
-        closes=stream.closed and reaches_head,
+        first=first,
+        entries=[(audience, wire.encode(wire.stub(one) if is_stub else one)) for audience, one in envelopes],
+        closes=stream.closed and first + len(envelopes) - 1 == stream.head,
+        is_stub=is_stub and bool(envelopes),
     )
 
 
-def _pipelines(batches: Iterable[tuple[Stream, Batch]]) -> Iterator[list[tuple[Stream, Batch]]]:
-    group: list[tuple[Stream, Batch]] = []
+def _is_at_fault(stream: Waiting) -> bool:
+    """Whether its next entry was refused alone, after the batches before were. If its tombstone is refused too, it
+    was not the entry.
+    """
+    return stream.failures == conf().relay_poison_tries + 1
+
+
+def _pipelines(claimed: Iterable[Claimed]) -> Iterator[list[Claimed]]:
+    group: list[Claimed] = []
     size = 0
-    for stream, batch in batches:
+    for stream, batch in claimed:
         group.append((stream, batch))
         size += sum(len(envelope) for _, envelope in batch.entries)
         if size >= PIPELINE_BYTES:
@@ -87,60 +123,70 @@ def _pipelines(batches: Iterable[tuple[Stream, Batch]]) -> Iterator[list[tuple[S
         yield group
 
 
-def _settle(stream: Stream, batch: Batch, answer: Appended | Gap | redis.RedisError, *, clock: Clock) -> int:
-    match answer:
-        case Appended(last=last):
-            _move_cursor(stream, batch, last)
-            return len(batch.entries)
-        case Gap(last=last):
-            # Redis lost the tail it once had (a failover, an old backup): what is missing is in the log.
-            logger.warning(
-                "stream rewound", extra={"run": str(stream.key), "published": stream.published, "to": last}
-            )
-            Stream.objects.filter(key=stream.key).update(published=last, dirty=True)
-            return 0
-        case error:
-            _back_off(stream, error, clock=clock)
-            return 0
+def _settle(
+    publisher: Publisher, group: Sequence[Claimed], answers: Sequence[Answer], *, clock: Clock
+) -> Passed:
+    moves: list[Move] = []
+    published, more = 0, False
+    for (stream, batch), answer in zip(group, answers, strict=True):
+        match answer:
+            case Appended(last=last):
+                moves.append(Move(stream.key, stream.epoch, last, _failures_after(stream, batch)))
+                published += len(batch.entries)
+                more = more or batch.last < stream.head
+            case Gap(last=last):
+                _rewind(publisher, stream, batch, last)
+                more = True
+            case Diverged():
+                epochs.start_new_epoch(stream.key, seen=stream.epoch, clock=clock)
+                more = True
+            case error:
+                more = _refused(stream, error, clock=clock) == 0 or more
+    cursors.move_cursors(moves)
+    return Passed(published, _notice_ahead(group, moves, clock=clock) or more)
 
 
-def _move_cursor(stream: Stream, batch: Batch, last: int) -> None:
-    """Published up to `last`. Greatest and the comparison run on the row as it is now, not as we read it.
+def _failures_after(stream: Waiting, batch: Batch) -> int:
+    """One by one until the entry at fault is found: the innocent ones before it do not end the search."""
+    if stream.failures == conf().relay_poison_tries and batch.last < stream.head:
+        return stream.failures
+    if batch.is_stub:
+        extra = {"run": str(stream.key), "seq": batch.first}
+        logger.error("entry replaced by a tombstone in Redis; the log has it", extra=extra)
+    return 0
 
-    `last` may pass the head only if the database was restored to an earlier point; the head then holds.
+
+def _rewind(publisher: Publisher, stream: Waiting, batch: Batch, last: int) -> None:
+    """Redis lost the tail it once had (a failover, an old backup): what is missing is in the log."""
+    extra = {"run": str(stream.key), "published": stream.published, "to": last}
+    logger.warning("stream rewound", extra=extra)
+    failpoint("outbox.relay.rewound")
+    if last < stream.pruned:  # the log has no longer what would continue it
+        publisher.forget(batch)
+    cursors.rewind(stream, last)
+
+
+def _notice_ahead(group: Sequence[Claimed], moves: Sequence[Move], *, clock: Clock) -> bool:
+    """Whether Redis has events that the database does not know: it was restored to an earlier point.
+
+    Another relay may have published since what was written since: hence the heads are read again.
     """
-    last = min(last, max(stream.head, batch.base + len(batch.entries)))
-    still_dirty = Case(
-        When(head__gt=last, then=Value(True)), default=Value(False), output_field=BooleanField()
-    )
-    Stream.objects.filter(key=stream.key).update(
-        published=Greatest(F("published"), Value(last)), dirty=still_dirty, failures=0, retry_at=None
-    )
+    heads = {stream.key: stream.head for stream, _ in group}
+    ahead = [(move.key, move.epoch, move.last) for move in moves if move.last > heads[move.key]]
+    for key, epoch in cursors.behind(ahead):
+        epochs.start_new_epoch(key, seen=epoch, clock=clock)
+    return bool(ahead)
 
 
-def _back_off(stream: Stream, error: redis.RedisError, *, clock: Clock) -> None:
-    """A stream that Redis refuses waits alone; the others go on."""
-    limits = conf()
-    wait = min(limits.relay_retry_cap_seconds, limits.relay_retry_seconds * 2.0 ** min(stream.failures, 30))
-    logger.error(
-        "stream not published",
-        extra={
-            "run": str(stream.key),
-            "failures": stream.failures + 1,
-            "wait_seconds": wait,
-            "error": str(error)[:200],
-        },
-    )
-    Stream.objects.filter(key=stream.key).update(
-        failures=Least(F("failures") + 1, MAX_FAILURES), retry_at=clock.now() + timedelta(seconds=wait)
-    )
-
-
-def drain(publisher: Publisher, *, clock: Clock) -> int:
-    """Passes until nothing is left that may be taken up now. Returns the entries published."""
-    total = 0
-    while True:
-        passed = relay_pass(publisher, clock=clock)
-        total += passed.published
-        if not passed.more:
-            return total
+def _refused(stream: Waiting, error: Exception, *, clock: Clock) -> float:
+    """Seconds that the stream waits now."""
+    wait = cursors.back_off(stream, clock=clock)
+    extra = {
+        "run": str(stream.key),
+        "seq": stream.published + 1,
+        "failures": stream.failures + 1,
+        "wait_seconds": wait,
+        "error": f"{type(error).__name__}: {error}"[:200],
+    }
+    logger.error("stream not published", extra=extra)
+    return wait

@@ -4,6 +4,7 @@ Every transport carries the same bytes of the same event, since all of them call
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -22,13 +23,26 @@ PREFIX = "lh"
 class EntryLike(Protocol):
     """What `envelope` reads of an outbox entry."""
 
-    id: UUID
-    seq: int
-    type: str
-    headers: Mapping[str, Any]
-    payload: Mapping[str, Any]
-    created_at: datetime
-    stream_id: UUID
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def seq(self) -> int: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, Any]: ...
+
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def stream_id(self) -> UUID: ...
 
 
 def shard_of(key: UUID) -> int:
@@ -70,6 +84,19 @@ def wake(shard: int) -> str:
     return f"{PREFIX}:{{wake}}:{shard}"
 
 
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest entry id of this millisecond: ids are UUIDv7, so a range of ids is a range of time.
+
+    By the writers' clocks, and before their commits: leave room at the edges.
+    """
+    return UUID(int=int(moment.timestamp() * 1_000) << 80)
+
+
+def id_before(entry_id: UUID, *, seconds: float) -> UUID:
+    """The smallest entry id of the millisecond that was `seconds` before this one's."""
+    return UUID(int=max(0, (entry_id.int >> 80) - int(seconds * 1_000)) << 80)
+
+
 def timestamp(moment: datetime) -> str:
     """RFC 3339, UTC, milliseconds: `2026-11-22T09:31:04.512Z`. Takes aware datetimes only."""
     if moment.tzinfo is None:
@@ -103,6 +130,24 @@ def frame(
         "time": timestamp(now),
         "data": data,
     }
+
+
+def stub(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """The tombstone of an event that Redis does not take: who and when, and nothing of its content."""
+    kept = ("v", "seq", "id", "type", "run", "time")
+    return {**{name: envelope[name] for name in kept}, "tombstone": True}
+
+
+class Decoder(json.JSONDecoder):
+    """For JSONField: reads numbers as `encode` writes them. Python's own reader makes whole floats of jsonb too
+    large for `encode`: 1e20 comes back from PostgreSQL as 100000000000000000000.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """One is made for each value that is read: nothing of the base class is needed."""
+
+    def decode(self, s: str, *_: Any) -> Any:
+        return orjson.loads(s)
 
 
 def encode(value: Any) -> bytes:

@@ -12,8 +12,10 @@ ROOMS = {
     "outbox": [
         {"apps", "clock", "conf", "connections", "failpoints", "wire"},
         {"models", "redis"},
-        {"nudge", "publisher"},
-        {"append", "forgetting", "frames", "relay"},
+        {"backlog", "leases", "nudge", "publisher"},
+        {"append", "cursors", "epochs", "forgetting", "frames"},
+        {"relay"},
+        {"looping"},
         {"tasks"},
     ],
     "streaming": [

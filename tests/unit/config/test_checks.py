@@ -53,12 +53,14 @@ def test_the_broker_must_hide_a_message_longer_than_any_step_takes(settings) -> 
     assert "60 s" in messages[0].msg
 
 
-def test_relays_must_leave_a_slot_for_the_sweeper(settings, monkeypatch) -> None:
-    settings.LONGHAUL = {"RELAY_LINGER_SECONDS": "60"}
+def test_the_relay_must_leave_a_slot_for_the_sweeper(settings, monkeypatch) -> None:
+    monkeypatch.setenv("RELAY_CONCURRENCY", "1")
     assert ids(checks.check_settings()) == {"longhaul.E009"}
 
-    monkeypatch.setenv("RELAY_CONCURRENCY", "8")
-    assert checks.check_settings() == []
+
+def test_a_relay_must_linger_until_beat_sends_the_next(settings) -> None:
+    settings.LONGHAUL = {"RELAY_LINGER_SECONDS": "10"}
+    assert ids(checks.check_settings()) == {"longhaul.E009"}
 
 
 def test_an_item_must_fit_into_its_event(settings) -> None:

@@ -1,4 +1,3 @@
-from outbox import tasks as outbox_tasks
 from workflows import tasks
 
 
@@ -9,16 +8,3 @@ def test_sweeps_that_waited_behind_a_stopped_worker_are_done_once(monkeypatch):
     for _ in range(5):
         tasks.sweep()
     assert made == [1]
-
-
-def test_relays_that_waited_behind_a_stopped_worker_do_not_take_all_its_threads(monkeypatch):
-    lingering = 0
-
-    def linger(*, seconds):
-        nonlocal lingering
-        lingering += 1
-        outbox_tasks.relay()  # while this one lingers
-
-    monkeypatch.setattr(outbox_tasks, "linger", linger)
-    outbox_tasks.relay()
-    assert lingering == outbox_tasks.LINGERING_MAX
