@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +125,15 @@ class Server:
         main = int((self.data / "postmaster.pid").read_text().split()[0])
         limit = "unlimited" if size is None else str(size)
         self._files_limited = size is not None
-        children = (child.pid for child in psutil.Process(main).children())
-        for pid in chain([main], children):  # the main process first: the next sessions inherit from it
-            command = [PRLIMIT, "--pid", str(pid), f"--fsize={limit}:"]
-            subprocess.run(command, user=self.programs.user, stderr=subprocess.DEVNULL, check=pid == main)
+        self._limit(main, limit)
+        # Only now: whoever was born before the main process had its limit has none, and whoever comes after has it.
+        for child in psutil.Process(main).children():
+            self._limit(child.pid, limit)
+
+    def _limit(self, pid: int, limit: str) -> None:
+        """Of a process that has ended meanwhile it is none."""
+        command = [PRLIMIT, "--pid", str(pid), f"--fsize={limit}:"]
+        subprocess.run(command, user=self.programs.user, stderr=subprocess.DEVNULL)
 
     def lift_limits(self) -> None:
         if self._files_limited:
