@@ -16,22 +16,23 @@ from tests.faults.postgres_locks import Locks
 from tests.faults.system import Hit, NeverHappened, System, wait_for
 
 CHARGE = "workflows.execute.before@charge.forward"
-RELAY = ("outbox.relay.claimed", "outbox.relay.appended")
+RELAY = ("outbox.relay.claimed", "outbox.relay.encoded", "outbox.relay.appended")
 HOLD_SECONDS = 0.8
-REACH_SECONDS = 10.0
+REACH_SECONDS = 20.0
 
 
 @dataclass(kw_only=True)
 class Met:
     """A moment. `runs`: all that there are; `open`: those under way; `vanishing`: begun after the mark.
 
-    `go_on` is done once the fault has begun.
+    `go_on` is done once the fault has begun; `too_late` once it is over and another relay has done its work.
     """
 
     runs: list[UUID]
     open: list[UUID] = field(default_factory=list)
     vanishing: list[UUID] = field(default_factory=list)
     go_on: Callable[[], None] = lambda: None
+    too_late: Callable[[], None] | None = None
 
 
 def _finish(run: UUID) -> UUID:
@@ -49,11 +50,19 @@ def _await_published(run: UUID) -> None:
     wait_for("the run in Redis", Stream.objects.filter(key=run, dirty=False).exists, seconds=REACH_SECONDS)
 
 
-def _await_items(run: UUID, *, seconds: float = REACH_SECONDS) -> None:
+def _await_all_published() -> None:
+    """The next events that the relay reads are new ones."""
+    from outbox.models import Stream
+
+    dirty = Stream.objects.filter(dirty=True)
+    wait_for("everything in Redis", lambda: not dirty.exists(), seconds=REACH_SECONDS)
+
+
+def _await_items(run: UUID) -> None:
     """Charge is in its body, and has told something since the mark."""
     from workflows.models import Item
 
-    wait_for("charge at work", Item.objects.filter(step__run=run).exists, seconds=seconds)
+    wait_for("charge at work", Item.objects.filter(step__run=run).exists, seconds=REACH_SECONDS)
 
 
 def _at_charge(system: System) -> tuple[UUID, Hit]:
@@ -75,13 +84,32 @@ def _idle(system: System, fault: Fault, roll: random.Random) -> Met:
 def _mid_batch(system: System, fault: Fault, roll: random.Random) -> Met:
     """The relay has read events of a run under way, or Redis has just taken them."""
     run, hit = _at_charge(system)
-    _await_published(run)
+    _await_all_published()
     fault.mark()
     point = roll.choice(RELAY)
     system.arm(point)
     hit.go_on()
     relay = system.await_hit(point)
+    _await_items(run)
     return Met(runs=[run], open=[run], go_on=relay.go_on)
+
+
+def _late(system: System, fault: Fault, roll: random.Random) -> Met:
+    """As in the middle of a batch, but the relay is held up until another one has noticed."""
+    met = _mid_batch(system, fault, roll)
+    return Met(runs=met.runs, open=met.open, too_late=met.go_on)
+
+
+def _relay_once() -> None:
+    """What another relay does on the database as it is now."""
+    from outbox.clock import CLOCK
+    from outbox.epochs import notice_restore
+    from outbox.publisher import RedisPublisher
+    from outbox.redis import client
+    from outbox.relay import drain
+
+    notice_restore(clock=CLOCK)
+    drain(RedisPublisher(client()), clock=CLOCK)
 
 
 def _backlog(system: System, fault: Fault, roll: random.Random) -> Met:
@@ -152,7 +180,9 @@ class Visitor:
         return self.run
 
 
-def _play(kind: type[Fault], moment: str) -> Callable[[System, random.Random], list[UUID]]:
+def _play(
+    kind: type[Fault], meet: Callable[[System, Fault, random.Random], Met]
+) -> Callable[[System, random.Random], list[UUID]]:
     def play(system: System, roll: random.Random) -> list[UUID]:
         from django.db import connections
 
@@ -161,13 +191,16 @@ def _play(kind: type[Fault], moment: str) -> Callable[[System, random.Random], l
 
         fault = kind(system.postgres, roll)
         fault.prepare()
-        met = MOMENTS[moment](system, fault, roll)
+        met = meet(system, fault, roll)
         told = told_of(met.runs)
         fault.begin(met.open)
         visitor = Visitor()
         met.go_on()
         fault.end()
         connections.close_all()
+        if met.too_late is not None:
+            _relay_once()
+            met.too_late()
         left = [run for run in met.runs if fault.keeps or run not in met.vanishing]
         runs = [*left, visitor.answer()]
         for run in runs:
@@ -182,9 +215,15 @@ def _play(kind: type[Fault], moment: str) -> Callable[[System, random.Random], l
 
 def postgres_cells() -> dict[str, Callable[[System, random.Random], list[UUID]]]:
     """The plays by name, without the group."""
-    plays = {f"{moment}.{name}": _play(kind, moment) for moment in MOMENTS for name, kind in FAULTS.items()}
-    # Another way to lose: the last of the four, since there is a tail that people have seen.
-    plays["after-terminal.loss"] = _play(PointInTime, "after-terminal")
-    plays["after-terminal.snapshot"] = _play(Snapshot, "after-terminal")
-    plays["mid-batch.snapshot"] = _play(Snapshot, "mid-batch")
-    return plays
+    plays = {
+        f"{moment}.{name}": _play(kind, meet)
+        for moment, meet in MOMENTS.items()
+        for name, kind in FAULTS.items()
+    }
+    return plays | {
+        # Another way to lose, where there is a tail that everybody has seen.
+        "after-terminal.loss": _play(PointInTime, _after_terminal),
+        "after-terminal.snapshot": _play(Snapshot, _after_terminal),
+        "mid-batch.snapshot": _play(Snapshot, _mid_batch),
+        "mid-batch.late": _play(FailoverBehind, _late),
+    }
