@@ -5,18 +5,19 @@ the server's own log must say so, or the cell proves nothing.
 import random
 import time
 from collections.abc import Sequence
-from itertools import count
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 
+from outbox import wire
 from tests.faults.postgres_server import ROLE, Postgres, Server
 from tests.faults.system import wait_for
 
 BITE_SECONDS = 20.0
 LASTS_SECONDS = 0.5
 PAGE_BYTES = 8_192
+BALLAST = UUID(int=1)
 MIN_BYTES = 1_200_000  # more than a segment of the write-ahead log, which the limit is to spare
 
 
@@ -100,36 +101,50 @@ class Full(Fault):
     bites = ("could not extend file",)
 
     def prepare(self) -> None:
-        self.filler = uuid4()
+        """Ballast that stays from cell to cell: what was deleted would be room."""
         self.server.ask("ALTER TABLE outbox_entry SET (autovacuum_enabled = off)")  # it would find room
         self.server.ask(
             "INSERT INTO outbox_stream (key, shard, head, published, dirty, closed, epoch, failures)"
-            " VALUES (%s, 0, 1000000, 1000000, false, true, 1, 0)",
-            self.filler,
+            " VALUES (%s, %s, 0, 0, false, true, 1, 0) ON CONFLICT DO NOTHING",
+            BALLAST,
+            wire.shard_of(BALLAST),
         )
-        self._numbers = count(1)
         file = self.server.file_of("outbox_entry")
-        while file.stat().st_size < MIN_BYTES:
-            with self.server.session() as session, session.transaction():
+        with self.server.session() as session:
+            while file.stat().st_size < MIN_BYTES:
                 self._fill(session, lines=1_000)
-            self.server.ask("CHECKPOINT")  # now the file has what the table has
+        self._count()
 
     def _fill(self, session: "psycopg.Connection[Any]", *, lines: int) -> None:
-        lines_to_add = [(self.filler, next(self._numbers)) for _ in range(lines)]
-        session.cursor().executemany(
+        session.execute(
             "INSERT INTO outbox_entry (id, stream_id, seq, type, audience, headers, payload, created_at)"
-            " VALUES (gen_random_uuid(), %s, %s, 'filler', 'operator', '{}', '{}', now())",
-            lines_to_add,
+            " SELECT gen_random_uuid(), %(key)s, n + coalesce((SELECT max(seq) FROM outbox_entry WHERE stream_id ="
+            " %(key)s), 0), 'ballast', 'operator', '{}', '{}', now() FROM generate_series(1, %(lines)s) n",
+            {"key": BALLAST, "lines": lines},
+        )
+
+    def _count(self) -> None:
+        """The ballast is a stream as any other."""
+        self.server.ask(
+            "UPDATE outbox_stream s SET head = n, published = n"
+            " FROM (SELECT count(*) n FROM outbox_entry WHERE stream_id = %(key)s) e WHERE key = %(key)s",
+            key=BALLAST,
         )
 
     def begin(self, runs: Sequence[UUID]) -> None:
         pages = self.server.file_of("outbox_entry").stat().st_size // PAGE_BYTES
         self.server.limit_files(pages * PAGE_BYTES + PAGE_BYTES // 2)
-        # Line by line: what a larger statement had written before it failed would be room for others.
         with self.server.session() as session:
-            while self._has_room(session):
-                pass
+            while self._fill_up(session):
+                session.execute("SELECT count(type) FROM outbox_entry")  # frees the lines of what was undone
         self.note()
+
+    def _fill_up(self, session: "psycopg.Connection[Any]") -> int:
+        """Line by line: what a larger statement had written before it failed would be room for others. Lines added."""
+        added = 0
+        while self._has_room(session):
+            added += 1
+        return added
 
     def _has_room(self, session: "psycopg.Connection[Any]") -> bool:
         try:
@@ -144,5 +159,4 @@ class Full(Fault):
         self.await_bite()
         time.sleep(LASTS_SECONDS)
         self.server.lift_limits()
-        self.server.ask("DELETE FROM outbox_entry WHERE stream_id = %s", self.filler)
-        self.server.ask("DELETE FROM outbox_stream WHERE key = %s", self.filler)
+        self._count()
