@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ SYSTEM_USER, WHEEL_USER = "postgres", "nobody"
 
 def system_binaries() -> Path | None:
     """The folder of the newest initdb and pg_ctl of this machine."""
-    candidates = [Path(found).parent] if (found := shutil.which("pg_ctl")) else []
+    candidates = [Path(found).resolve().parent] if (found := shutil.which("pg_ctl")) else []
     if pg_config := shutil.which("pg_config"):
         bindir = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True).stdout
         candidates.append(Path(bindir.strip()))
@@ -61,57 +62,69 @@ def _exists(user: str | None) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Programs:
+    """PostgreSQL's programs, and who runs them: None is ourselves. It refuses to run as root."""
+
+    folder: Path
+    user: str | None
+
+    @classmethod
+    def found(cls, folder: Path) -> "Programs":
+        """The system's, or the wheel's. `folder`: readable for that user afterwards; copies go there."""
+        binaries, user = system_binaries(), _user(SYSTEM_USER)
+        if binaries is None or not _exists(user):
+            user = _user(WHEEL_USER)
+            binaries = wheel_binaries(folder, user)
+        if user is not None:
+            folder.chmod(0o755)
+            shutil.chown(folder, user)
+        return cls(binaries, user)
+
+    def own_folder(self, path: Path) -> Path:
+        """A new folder that belongs to that user."""
+        path.mkdir()
+        if self.user is not None:
+            shutil.chown(path, self.user)
+        return path
+
+    def run(self, program: str, *arguments: Any) -> None:
+        """Raises CalledProcessError after showing what the program said."""
+        groups: dict[str, Any] = {"user": self.user, "extra_groups": []} if self.user else {}
+        answer = subprocess.run(
+            [str(self.folder / program), *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            # A server that pg_ctl starts would keep a pipe open.
+            stdout=subprocess.DEVNULL if program == "pg_ctl" else subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            **groups,
+        )
+        if answer.returncode:
+            sys.stderr.write((answer.stdout or b"").decode(errors="replace"))
+        answer.check_returncode()
+
+    def make_cluster(self, data: Path, *options: str) -> None:
+        """An empty database cluster in `data`; its superuser is `postgres`, and everybody is trusted."""
+        common = ("--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "-U", "postgres")
+        self.run("initdb", "-D", data, *common, *options)
+
+
 @contextlib.contextmanager
 def running_postgres(*, options: str = OPTIONS) -> Iterator[str]:
     """A server of one's own; yields the URL of its database. `options`: more of the server's command line."""
     with tempfile.TemporaryDirectory(prefix="longhaul-pg-") as name:
         folder = Path(name)
-        binaries, user = system_binaries(), _user(SYSTEM_USER)
-        if binaries is None or not _exists(user):
-            user = _user(WHEEL_USER)
-            binaries = wheel_binaries(folder, user)
-        data = folder / "data"
-        data.mkdir()
-        if user is not None:
-            folder.chmod(0o755)
-            shutil.chown(folder, user)
-            shutil.chown(data, user)
-        _run(
-            binaries / "initdb",
-            "-D",
-            data,
-            "--auth=trust",
-            "--no-sync",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-U",
-            "postgres",
-            user=user,
-        )
+        programs = Programs.found(folder)
+        data = programs.own_folder(folder / "data")
+        programs.make_cluster(data)
         line = f"-c listen_addresses='' -k {folder} {options}"
-        _run(binaries / "pg_ctl", "-D", data, "-l", data / "log", "-o", line, "-w", "start", user=user)
+        programs.run("pg_ctl", "-D", data, "-l", data / "log", "-o", line, "-w", "start")
         try:
             yield f"postgres://postgres@/postgres?host={folder}"
         finally:
-            _run(binaries / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop", user=user)
-
-
-def _run(program: Path, *arguments: Any, user: str | None) -> None:
-    """Raises CalledProcessError after showing what the program said."""
-    answer = subprocess.run(
-        [str(program), *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if program.name == "initdb" else subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        cwd="/",
-        env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-        user=user,
-        extra_groups=[] if user else None,
-    )
-    if answer.returncode:
-        sys.stderr.write((answer.stdout or b"").decode(errors="replace"))
-    answer.check_returncode()
+            programs.run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
 
 
 def main(command: list[str]) -> int:

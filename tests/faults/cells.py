@@ -100,6 +100,7 @@ EXTRA = {"G2.poison.K": poison, "G2.hung.Z": hung}
 def all_cells() -> list[Cell]:
     """Every cell, in the order of the matrix."""
     from tests.faults.operations import OPERATIONS
+    from tests.faults.postgres_cells import postgres_cells
 
     moments = [
         Cell(
@@ -112,4 +113,5 @@ def all_cells() -> list[Cell]:
     relay = [Cell(name=name, play=play, points=points) for name, play, points in matrix.relay_cells()]
     redis = [Cell(name=name, play=play) for name, play in matrix.redis_cells()]
     extra = [Cell(name=name, play=play) for name, play in EXTRA.items()]
-    return [*moments, *extra, *relay, *redis, *operations]
+    postgres = [Cell(name=f"G6.{name}", play=play) for name, play in postgres_cells().items()]
+    return [*moments, *extra, *relay, *redis, *postgres, *operations]

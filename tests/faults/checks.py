@@ -15,6 +15,7 @@ from uuid import UUID
 from outbox import wire
 from outbox.models import Entry, Stream
 from outbox.redis import client
+from tests.faults.losses import left_behind, told_twice
 from tests.faults.people import effects
 from workflows.engine.plan import Plan
 from workflows.models import Attempt, Run, Step
@@ -44,6 +45,7 @@ def faults_of(run_id: UUID) -> list[str]:
         *_within_limits(steps),
         *_ledger(run, steps),
         *_published(run, log),
+        *told_twice(run_id),
         *_awake(run),
     ]
 
@@ -171,12 +173,13 @@ def _ledger(run: Run, steps: list[Step]) -> Iterator[str]:
 
 
 def _published(run: Run, log: list[Entry]) -> Iterator[str]:
-    """I9: the run's stream in Redis is a contiguous piece of the log that reaches its head, with equal events."""
-    stream = Stream.objects.get(key=run.id)
-    key = wire.run_stream(stream.shard, run.id, stream.epoch)
+    """I9: the run's stream in Redis is a contiguous piece of the log that reaches its head, with equal events; those
+    of former epochs have nothing that never happened.
+    """
     deadline = time.monotonic() + STREAM_SECONDS
     while True:
-        rows = client().xrange(key)
+        epoch = Stream.objects.get(key=run.id).epoch
+        rows = client().xrange(wire.run_stream(wire.shard_of(run.id), run.id, epoch))
         seqs = [int(identifier.partition(b"-")[0]) for identifier, _ in rows]
         if seqs[-1:] == [log[-1].seq] or time.monotonic() >= deadline:
             break
@@ -186,6 +189,7 @@ def _published(run: Run, log: list[Entry]) -> Iterator[str]:
     told = {wire.encode(wire.envelope(entry)) for entry in log}
     if any(fields[b"e"] not in told for _, fields in rows):
         yield "I9: the stream has an event that the log does not have"
+    yield from left_behind(run.id, epoch=epoch, log=told)
 
 
 def _awake(run: Run) -> Iterator[str]:

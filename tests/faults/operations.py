@@ -9,7 +9,8 @@ from uuid import UUID
 
 from config.supervisor import Program, Supervisor
 from tests.faults import people
-from tests.faults.system import BEAT, ROOT, NeverHappened, System, relay_argv, wait_for, worker_argv
+from tests.faults.programs import BEAT, relay_argv, worker_argv
+from tests.faults.system import ROOT, NeverHappened, System, wait_for
 
 RUNS = 6
 SLOW_SECONDS = 0.02  # each way, for each message of the database

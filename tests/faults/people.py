@@ -37,9 +37,10 @@ def is_up() -> bool:
         return False
 
 
-def start(workflow: str, *, version: int = 1, **values: Any) -> UUID:
+def start(workflow: str, *, version: int = 1, key: str = "", **values: Any) -> UUID:
+    """`key`: of an earlier try of the same request."""
     body = {"workflow": workflow, "version": version, "input": values}
-    return UUID(_api("POST", "/api/v1/runs", body, key=str(uuid4()))["id"])
+    return UUID(_api("POST", "/api/v1/runs", body, key=key or str(uuid4()))["id"])
 
 
 def cancel(run: UUID, *, undo: bool, tries: int = 20) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,17 +12,18 @@ import psutil
 
 from config.ports import free_port
 from config.redis_server import url as redis_url
-from config.supervisor import Program, Supervisor
+from config.supervisor import Supervisor
 from tests.faults.flows import PROVIDER_VARIABLE
 from tests.faults.gate import Gate
-from tests.faults.redis_server import PASSWORD, RedisServer, running_server
-from tests.postgres import running_postgres
+from tests.faults.postgres_server import Postgres
+from tests.faults.postgres_server import running_server as running_postgres
+from tests.faults.programs import programs
+from tests.faults.redis_server import PASSWORD, RedisServer
+from tests.faults.redis_server import running_server as running_redis
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
-CELERY = ("-m", "celery", "--quiet", "--app", "config.celery")
-QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 # Whose database a fault can take away.
 GATED = ("worker-a", "worker-b", "relay")
 
@@ -67,6 +67,7 @@ class System:
         self,
         supervisor: Supervisor,
         gates: dict[str, Gate],
+        postgres: Postgres,
         redis: RedisServer,
         redis_gates: dict[str, Gate],
         folder: Path,
@@ -75,6 +76,7 @@ class System:
     ) -> None:
         self.supervisor = supervisor
         self.gates = gates
+        self.postgres = postgres
         self.redis = redis
         self.redis_gates = redis_gates
         self.points = folder / "points"
@@ -135,6 +137,7 @@ class System:
                 path.unlink(missing_ok=True)
             elif path.suffix not in (".go", ".draft"):
                 Hit(pid=0, owner="", path=path).go_on()
+        self.postgres.heal()
         for gate in (*self.gates.values(), *self.redis_gates.values()):
             gate.heal()
         for name in GATED:
@@ -146,64 +149,18 @@ class System:
             path.unlink(missing_ok=True)
 
 
-def _python(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, *arguments)
-
-
-def _behind(gate: Gate, *argv: str, release: str = "new", redis: Gate | None = None) -> tuple[str, ...]:
-    url = f"DATABASE_URL=postgres://postgres@127.0.0.1:{gate.port}/postgres?sslmode=disable"
-    # Few entries a batch: else the relay would have told a run of ours with one.
-    streams = [f"REDIS_URL={redis_url(redis.port, PASSWORD)}", "LONGHAUL_RELAY_BATCH_SIZE=3"] if redis else []
-    return ("/usr/bin/env", url, *streams, f"FAULTS_RELEASE={release}", *argv)
-
-
-def worker_argv(name: str, gate: Gate, *, release: str = "new") -> tuple[str, ...]:
-    argv = _python(*CELERY, "worker", "--queues", "default", "--pool", "prefork", "--concurrency", "2")
-    return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET, release=release)
-
-
-def relay_argv(name: str, gate: Gate, redis: Gate | None = None) -> tuple[str, ...]:
-    argv = _python(*CELERY, "worker", "--queues", "relay", "--pool", "threads", "--concurrency", "4")
-    return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET, redis=redis)
-
-
-BEAT = _python(*CELERY, "beat", "--scheduler", "config.beat.Beat")
-
-
-def _programs(gates: dict[str, Gate], redis: Gate, *, web_port: int, provider_port: int) -> list[Program]:
-    web = (
-        "-m",
-        "uvicorn",
-        "config.asgi:application",
-        "--port",
-        str(web_port),
-        "--lifespan",
-        "on",
-        "--no-access-log",
-    )
-    return [
-        Program(name="provider", argv=_python("-m", "tests.faults.provider", str(provider_port))),
-        Program(name="web", argv=_python(*web)),
-        Program(name="worker-a", argv=worker_argv("worker-a", gates["worker-a"])),
-        Program(name="worker-b", argv=worker_argv("worker-b", gates["worker-b"])),
-        Program(name="relay", argv=relay_argv("relay", gates["relay"], redis)),
-        Program(name="beat", argv=BEAT),
-    ]
-
-
 @contextlib.contextmanager
 def running_system(folder: Path, *, scale: float) -> Iterator[System]:
     """Everything up, on a database and a Redis of its own, and this process's Django on them. `folder`: for logs."""
     points = folder / "points"
     points.mkdir(parents=True)
     web_port, provider_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-    with running_postgres() as database, running_server(folder / "redis") as redis:
-        socket_path = Path(database.rpartition("host=")[2]) / ".s.PGSQL.5432"
+    with running_postgres() as postgres, running_redis(folder / "redis") as redis:
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "LONGHAUL_DATA_DIR": str(folder),
             "LONGHAUL_TIME_SCALE": str(scale),
-            "DATABASE_URL": database,
+            "DATABASE_URL": postgres.url,
             # Shrunk as leases are: a process that freezes in a transaction holds a run for a second.
             "DATABASE_SESSION_LIMITS": "-c idle_in_transaction_session_timeout={0} -c lock_timeout={0}".format(
                 int(10_000 * scale)
@@ -220,10 +177,10 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
         }
         os.environ.update(environment)
         _prepare()
-        gates = {name: Gate(socket_path) for name in GATED}
+        gates = {name: Gate(postgres.socket) for name in GATED}
         redis_gates = {name: Gate(redis.port) for name in ("streams", "streams-of-relay", "broker")}
         supervisor = Supervisor(
-            programs=_programs(
+            programs=programs(
                 gates, redis_gates["streams-of-relay"], web_port=web_port, provider_port=provider_port
             ),
             environment={
@@ -237,7 +194,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             say=lambda sentence: None,
         )
         with supervisor:
-            system = System(supervisor, gates, redis, redis_gates, folder, scale=scale)
+            system = System(supervisor, gates, postgres, redis, redis_gates, folder, scale=scale)
             _await(system)
             yield system
 
