@@ -110,7 +110,8 @@ def all_cells() -> list[Cell]:
         for strike in moment.strikes
     ]
     operations = [Cell(name=f"G9.{name}", play=play) for name, play in OPERATIONS.items()]
-    relay = [Cell(name=name, play=play, points=points) for name, play, points in matrix.relay_cells()]
+    outbox = (*matrix.relay_cells(), *matrix.consumer_cells())
+    relay = [Cell(name=name, play=play, points=points) for name, play, points in outbox]
     redis = [Cell(name=name, play=play) for name, play in matrix.redis_cells()]
     extra = [Cell(name=name, play=play) for name, play in EXTRA.items()]
     postgres = [Cell(name=f"G6.{name}", play=play) for name, play in postgres_cells().items()]

@@ -1,7 +1,7 @@
-"""Groups 4 and 5 of the matrix: what strikes the relay where, and what happens to Redis when."""
+"""Groups 4 and 5 of the matrix: where the relay and those whom it tells are struck; what happens to Redis, and when."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from tests.faults.system import System
@@ -36,6 +36,44 @@ def _relay(moment: str, strike: str) -> Play:
         from tests.faults import relay_moments
 
         return relay_moments.play(moment, strike, system)
+
+    return play
+
+
+# Beside the matrix: where a consumer is struck, and what happens to its group.
+CONSUMED: dict[str, tuple[str, Sequence[str]]] = {
+    "consumed-read": ("outbox.consume.read", "KZ"),
+    "consumed-handled": ("outbox.consume.handled", "KZL2"),
+    "consumed-applied": ("outbox.consume.applied", ("K", "forgotten", "redelivered")),
+}
+POSTED = "outbox.webhooks.posted", "KZE2"
+
+
+def consumer_cells() -> list[tuple[str, Play, tuple[str, ...]]]:
+    """Name, play and failpoints of each cell of group 4 at the other end of the firehose."""
+    consumed = [
+        (f"G4.{moment}.{strike}", _consumer(point, strike), (point,))
+        for moment, (point, strikes) in CONSUMED.items()
+        for strike in strikes
+    ]
+    point, strikes = POSTED
+    return [*consumed, *[(f"G4.posted.{strike}", _webhooks(point, strike), (point,)) for strike in strikes]]
+
+
+def _consumer(point: str, strike: str) -> Play:
+    def play(system: System, roll: random.Random) -> list[UUID]:
+        from tests.faults import consumer_moments
+
+        return consumer_moments.play(point, strike, system)
+
+    return play
+
+
+def _webhooks(point: str, strike: str) -> Play:
+    def play(system: System, roll: random.Random) -> list[UUID]:
+        from tests.faults import webhook_moments
+
+        return webhook_moments.play(point, strike, system)
 
     return play
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from config.supervisor import Program, Supervisor
+from config.supervisor import Program
 from tests.faults import people
 from tests.faults.programs import BEAT, relay_argv, worker_argv
-from tests.faults.system import ROOT, NeverHappened, System, wait_for
+from tests.faults.system import NeverHappened, System, beside, wait_for
 
 RUNS = 6
 SLOW_SECONDS = 0.02  # each way, for each message of the database
@@ -70,7 +70,7 @@ def _two_releases(system: System, roll: random.Random) -> list[UUID]:
     """Workers of the old release get steps of the new one: they give them back unharmed, no attempt is spent."""
     from workflows.models import Step
 
-    with _beside(
+    with beside(
         system, Program(name="old", argv=worker_argv("old", system.gates["worker-b"], release="old"))
     ):
         time.sleep(2.5)  # until it takes messages
@@ -93,20 +93,6 @@ def _slow(system: System) -> Iterator[None]:
             gate.delay_seconds = 0.0
 
 
-@contextmanager
-def _beside(system: System, *programs: Program) -> Iterator[Supervisor]:
-    """More processes for a while, with the environment of the others."""
-    supervisor = Supervisor(
-        programs=programs,
-        environment=system.supervisor.environment,
-        logs=system.points.parent / "logs",
-        folder=ROOT,
-        say=lambda sentence: None,
-    )
-    with supervisor:
-        yield supervisor
-
-
 def _slowly(play: Play) -> Play:
     def slow(system: System, roll: random.Random) -> list[UUID]:
         with _slow(system):
@@ -123,7 +109,7 @@ def _doubled(disturb: Callable[[System], None]) -> Play:
             Program(name="beat-2", argv=BEAT),
             Program(name="relay-2", argv=relay_argv("relay-2", system.gates["relay"])),
         )
-        with _beside(system, *twins):
+        with beside(system, *twins):
             time.sleep(2.5)
             runs = _runs(stumbles=["charge"])
             disturb(system)

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from typing import Any
+from urllib.parse import urljoin
 from uuid import UUID, uuid4
 
 from tests.faults.flows import PROVIDER_VARIABLE
@@ -75,3 +76,13 @@ def effects(run: UUID) -> list[dict[str, str]]:
     """The provider's ledger of a run, in order."""
     found = _ask("GET", f"{os.environ[PROVIDER_VARIABLE]}?run={run}")
     return list(found)
+
+
+def receiver(name: str) -> str:
+    """The address at which somebody takes webhooks."""
+    return urljoin(os.environ[PROVIDER_VARIABLE], f"/webhooks/{name}")
+
+
+def received(name: str) -> list[dict[str, Any]]:
+    """What came to that address, in order: {headers, body}, the names of headers in lower case."""
+    return list(_ask("GET", receiver(name)))

@@ -33,6 +33,10 @@ def relay_argv(name: str, gate: Gate, redis: Gate | None = None) -> tuple[str, .
     return _behind(gate, *argv, "--hostname", f"{name}@faults", *QUIET, redis=redis)
 
 
+def manage_argv(gate: Gate, *arguments: str) -> tuple[str, ...]:
+    return _behind(gate, *_python("manage.py", *arguments))
+
+
 BEAT = _python(*CELERY, "beat", "--scheduler", "config.beat.Beat")
 
 

@@ -3,14 +3,19 @@
 It behaves as a good payment service does: an `Idempotency-Key` that it knows gets the first answer again, the same key
 with another body is refused, and what was undone before it was done is refused as well, since a worker that was
 frozen in between must not charge a customer whose order is void.
+
+Under /webhooks/ it takes webhooks for anybody, and says what came.
 """
 
 import json
 import sys
 import threading
+from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
+
+WEBHOOKS = "/webhooks/"
 
 
 class Ledger:
@@ -41,15 +46,41 @@ class Ledger:
             return [entry for entry in self._entries if entry["run"] == run]
 
 
+class Mail:
+    """What came to each address under /webhooks/, in order, unread: {headers, body}."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._came: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        with self._lock:
+            self._came[path].append({"headers": headers, "body": body.decode()})
+
+    def of(self, path: str) -> list[dict[str, Any]]:
+        with self._lock:
+            return list(self._came[path])
+
+
 class Handler(BaseHTTPRequestHandler):
     ledger = Ledger()
+    mail = Mail()
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith(WEBHOOKS):
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.mail.take(self.path, headers, data)
+            self._answer(200, {})
+            return
+        body = json.loads(data)
         status = self.ledger.take(self.headers["Idempotency-Key"], body)
         self._answer(200 if status in {"done", "replayed"} else 409, {"status": status})
 
     def do_GET(self) -> None:
+        if self.path.startswith(WEBHOOKS):
+            self._answer(200, self.mail.of(self.path))
+            return
         (run,) = parse_qs(urlparse(self.path).query).get("run", [""])
         self._answer(200, self.ledger.of_run(run))
 

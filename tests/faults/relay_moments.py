@@ -3,15 +3,10 @@
 Imported when Django is up.
 """
 
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from uuid import UUID
-
-from django.db import connections
 
 from outbox.clock import CLOCK
 from outbox.looping import RelayLoop
@@ -21,15 +16,12 @@ from outbox.redis import client
 from outbox.relay import drain
 from tests.faults import people
 from tests.faults.cells import rest
-from tests.faults.gate import Gate
+from tests.faults.outbox_strikes import STRIKES, Scene, looping, repeating
 from tests.faults.reading import Reader, in_redis, lose_tail, reading, watch_cursors, went_back
 from tests.faults.system import Hit, NeverHappened, System, wait_for
 from workflows.models import Run
 
 BODY = "workflows.execute.before@charge.forward"
-AWAY_SECONDS = 0.3
-BESIDE_SECONDS = 0.2
-SLOW_SECONDS = 0.02  # each way, for each message; ten times what a busy network needs
 KEPT = 3  # events that Redis still has of a run whose tail it lost
 SCRIPT_CALL = b"}:firehose"  # nobody but the append script names it beside a run's stream
 MOVE = b"UPDATE outbox_stream AS s"
@@ -39,25 +31,16 @@ PUBLISHED_SECONDS = 3.0
 RESTARTED_SECONDS = 20.0
 
 
-@dataclass
-class Scene:
-    """The relay waits at a failpoint; its run waits in the body of its second step."""
+@dataclass(kw_only=True)
+class RelayScene(Scene):
+    """The relay waits at a failpoint; its run waits in the body of its second step.
 
-    system: System
+    goes_back_to: what the relay's cursor must do, and no more.
+    """
+
     run: UUID
-    hit: Hit
     held: Hit
-    gate: Gate  # on the way of the relay's next effect
-    loses: bytes  # that effect, as the gate sees it
-    goes_back_to: list[int] = field(default_factory=list)  # what the relay's cursor must do, and no more
-
-    @property
-    def gates(self) -> tuple[Gate, Gate]:
-        return self.system.gates["relay"], self.system.redis_gates["streams-of-relay"]
-
-    @property
-    def lease_seconds(self) -> float:
-        return 10.0 * self.system.scale
+    goes_back_to: list[int] = field(default_factory=list)
 
 
 def head(run: UUID) -> int:
@@ -82,126 +65,20 @@ def in_body(system: System, workflow: str = "faults-order") -> tuple[UUID, Hit]:
     return run, system.await_hit(BODY)
 
 
-@contextmanager
-def another_relay() -> Iterator[None]:
+def another_relay() -> AbstractContextManager[None]:
     """The product's own loop in this process: it takes the shards that are free, or whose lease has ended."""
-    loop = RelayLoop()
-    with _thread(loop.run):
-        try:
-            yield
-        finally:
-            loop.stop()
+    return looping(RelayLoop())
 
 
-@contextmanager
-def lawless_relay() -> Iterator[None]:
+def lawless_relay() -> AbstractContextManager[None]:
     """A relay that heeds no lease: it publishes everything there is, again and again."""
-    done = threading.Event()
-
-    def relay() -> None:
-        while not done.is_set():
-            drain(RedisPublisher(client()), clock=CLOCK)
-            time.sleep(0.002)
-
-    with _thread(relay):
-        try:
-            yield
-        finally:
-            done.set()
+    return repeating(lambda: drain(RedisPublisher(client()), clock=CLOCK))
 
 
-@contextmanager
-def _thread(work: Callable[[], None]) -> Iterator[None]:
-    def run() -> None:
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run, name="another relay", daemon=True)
-    thread.start()
-    try:
-        yield  # and whoever asked tells it to end
-    finally:
-        thread.join()
-
-
-def kill(scene: Scene) -> None:
-    scene.system.signal(scene.hit.pid, signal.SIGKILL)
-
-
-def freeze(scene: Scene) -> None:
-    """SIGSTOP until another relay has taken its shards and published, then SIGCONT: a zombie goes on."""
-    scene.hit.go_on("stop")
-    scene.system.await_stop(scene.hit)
-    with another_relay():
-        _await_published(scene)
-    scene.system.signal(scene.hit.pid, signal.SIGCONT)
-
-
-def cut(scene: Scene) -> None:
-    """The connection for its next effect is reset, and for a moment there is no new one."""
-    scene.gate.refuses = True
-    scene.gate.cut()
-    scene.hit.go_on()
-    time.sleep(AWAY_SECONDS)
-    scene.gate.refuses = False
-
-
-def lose_answer(scene: Scene) -> None:
-    """Its next effect is done, and the answer lost."""
-    client().script_load(APPEND)  # else the first answer would be that the script is unknown
-    scene.gate.lose_next(scene.loses)
-    scene.hit.go_on()
-    wait_for("an answer lost", scene.gate.lost.is_set, seconds=10)
-
-
-def slow(scene: Scene) -> None:
-    """Database and Redis are slow from now on."""
-    for gate in scene.gates:
-        gate.delay_seconds = SLOW_SECONDS
-    scene.hit.go_on()
-
-
-def double(scene: Scene) -> None:
-    """Another relay has done the same, whoever has the lease, and is at work beside it."""
-    with lawless_relay():
-        _await_published(scene)
-        scene.hit.go_on()
-        time.sleep(BESIDE_SECONDS)
-
-
-def part(scene: Scene) -> None:
-    """No byte to or from its database and Redis for longer than its lease; another relay takes over."""
-    for gate in scene.gates:
-        gate.freeze()
-    scene.hit.go_on()
-    with another_relay():
-        time.sleep(scene.lease_seconds * 1.3)
-        _await_published(scene)
-    for gate in scene.gates:
-        gate.thaw()
-
-
-def _await_published(scene: Scene) -> None:
-    wait_for("the other relay's work", lambda: is_published(scene.run), seconds=10)
-
-
-STRIKES: dict[str, Callable[[Scene], None]] = {
-    "K": kill,
-    "Z": freeze,
-    "E": cut,
-    "L": lose_answer,
-    "D": slow,
-    "2": double,
-    "P": part,
-}
-
-
-def _at(point: str, *, in_database: bool = False) -> Callable[[System], Scene]:
+def _at(point: str, *, in_database: bool = False) -> Callable[[System], RelayScene]:
     """The relay with the first events of a run, at `point`."""
 
-    def reach(system: System) -> Scene:
+    def reach(system: System) -> RelayScene:
         system.arm(point)
         run, held = in_body(system)
         return _scene(system, run, system.await_hit(point), held, in_database=in_database)
@@ -209,12 +86,25 @@ def _at(point: str, *, in_database: bool = False) -> Callable[[System], Scene]:
     return reach
 
 
-def _scene(system: System, run: UUID, hit: Hit, held: Hit, *, in_database: bool = False) -> Scene:
-    gate = system.gates["relay"] if in_database else system.redis_gates["streams-of-relay"]
-    return Scene(system, run, hit, held, gate, MOVE if in_database else SCRIPT_CALL)
+def _scene(system: System, run: UUID, hit: Hit, held: Hit, *, in_database: bool = False) -> RelayScene:
+    gates = (system.gates["relay"], system.redis_gates["streams-of-relay"])
+    client().script_load(APPEND)  # else the first answer that is lost would be that the script is unknown
+    return RelayScene(
+        system=system,
+        run=run,
+        hit=hit,
+        held=held,
+        gates=gates,
+        gate=gates[0] if in_database else gates[1],
+        loses=MOVE if in_database else SCRIPT_CALL,
+        lease_seconds=10.0 * system.scale,
+        is_done=lambda: is_published(run),
+        another=another_relay,
+        lawless=lawless_relay,
+    )
 
 
-def _between_batches(system: System) -> Scene:
+def _between_batches(system: System) -> RelayScene:
     """A backlog of several batches: the first one is told, and the relay would go on."""
     system.arm("outbox.relay.claimed")
     run, held = in_body(system)
@@ -224,7 +114,7 @@ def _between_batches(system: System) -> Scene:
     return _scene(system, run, system.await_hit("outbox.relay.settled"), held)
 
 
-def _rewinding(system: System) -> Scene:
+def _rewinding(system: System) -> RelayScene:
     """Redis has lost the tail; the relay has noticed, and is about to note that in the database."""
     run = people.start("faults-asking")
     wait_for("the question", Run.objects.filter(pk=run, state="waiting").exists, seconds=10)
@@ -239,15 +129,15 @@ def _rewinding(system: System) -> Scene:
     return scene
 
 
-def _lease_lost(system: System) -> Scene:
+def _lease_lost(system: System) -> RelayScene:
     """The relay is about to send what another one, which has its shards by now, has sent already, and more."""
     scene = _at("outbox.relay.encoded")(system)
     with another_relay():
-        _await_published(scene)
+        scene.await_done()
     return scene
 
 
-def _leased(system: System) -> Scene:
+def _leased(system: System) -> RelayScene:
     """Before a pass; the run begins while the relay waits there."""
     system.arm("outbox.relay.leased")
     hit = system.await_hit("outbox.relay.leased")
@@ -255,7 +145,7 @@ def _leased(system: System) -> Scene:
     return _scene(system, run, hit, held)
 
 
-MOMENTS: dict[str, Callable[[System], Scene]] = {
+MOMENTS: dict[str, Callable[[System], RelayScene]] = {
     "claimed": _at("outbox.relay.claimed"),
     "before-append": _at("outbox.relay.encoded"),
     "appended": _at("outbox.relay.appended", in_database=True),
@@ -285,7 +175,7 @@ def play(moment: str, strike: str, system: System) -> list[UUID]:
     return [scene.run]
 
 
-def _faults_of(scene: Scene, reader: Reader) -> list[str]:
+def _faults_of(scene: RelayScene, reader: Reader) -> list[str]:
     back = went_back(scene.run)
     return [
         *reader.faults_of(scene.run),

@@ -12,7 +12,7 @@ import psutil
 
 from config.ports import free_port
 from config.redis_server import url as redis_url
-from config.supervisor import Supervisor
+from config.supervisor import Program, Supervisor
 from tests.faults.flows import PROVIDER_VARIABLE
 from tests.faults.gate import Gate
 from tests.faults.postgres_server import Postgres
@@ -26,6 +26,8 @@ START_SECONDS = 60.0
 POLL_SECONDS = 0.02
 # Whose database a fault can take away.
 GATED = ("worker-a", "worker-b", "relay")
+# As above, of programs that run in some cells only.
+GUESTS = ("consumer", "webhooks")
 
 
 class NeverHappened(Exception):
@@ -150,6 +152,20 @@ class System:
 
 
 @contextlib.contextmanager
+def beside(system: System, *programs: Program) -> Iterator[None]:
+    """More processes for a while, with the environment of the others."""
+    supervisor = Supervisor(
+        programs=programs,
+        environment=system.supervisor.environment,
+        logs=system.points.parent / "logs",
+        folder=ROOT,
+        say=lambda sentence: None,
+    )
+    with supervisor:
+        yield
+
+
+@contextlib.contextmanager
 def running_system(folder: Path, *, scale: float) -> Iterator[System]:
     """Everything up, on a database and a Redis of its own, and this process's Django on them. `folder`: for logs."""
     points = folder / "points"
@@ -170,14 +186,17 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             "BROKER_URL": redis.url,
             # Half of the default: a half-open connection is found out by it, and each process has several.
             "LONGHAUL_BROKER_SOCKET_TIMEOUT_SECONDS": "1",
+            # The receiver of webhooks is on this machine.
+            "LONGHAUL_WEBHOOK_ALLOW_HTTP": "true",
+            "LONGHAUL_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
             "SECRET_KEY": "a-key-for-the-fault-harness-that-signs-nothing-of-value",
-            "LOG_LEVEL": "INFO",
+            "LOG_LEVEL": "WARNING",
             "FAULTS_WEB": f"http://127.0.0.1:{web_port}",
             PROVIDER_VARIABLE: f"http://127.0.0.1:{provider_port}/effects",
         }
         os.environ.update(environment)
         _prepare()
-        gates = {name: Gate(postgres.socket) for name in GATED}
+        gates = {name: Gate(postgres.socket) for name in (*GATED, *GUESTS)}
         redis_gates = {name: Gate(redis.port) for name in ("streams", "streams-of-relay", "broker")}
         supervisor = Supervisor(
             programs=programs(
@@ -185,6 +204,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             ),
             environment={
                 **os.environ,
+                "LOG_LEVEL": "INFO",
                 "REDIS_URL": redis_url(redis_gates["streams"].port, PASSWORD),
                 "BROKER_URL": redis_url(redis_gates["broker"].port, PASSWORD),
                 "LONGHAUL_FAILPOINTS_DIR": str(points),
