@@ -100,7 +100,7 @@ EXTRA = {"G2.poison.K": poison, "G2.hung.Z": hung}
 def all_cells() -> list[Cell]:
     """Every cell, in the order of the matrix."""
     from tests.faults.operations import OPERATIONS
-    from tests.faults.postgres_cells import postgres_cells
+    from tests.faults.postgres_cells import POINTS, postgres_cells
 
     moments = [
         Cell(
@@ -114,5 +114,8 @@ def all_cells() -> list[Cell]:
     relay = [Cell(name=name, play=play, points=points) for name, play, points in outbox]
     redis = [Cell(name=name, play=play) for name, play in matrix.redis_cells()]
     extra = [Cell(name=name, play=play) for name, play in EXTRA.items()]
-    postgres = [Cell(name=f"G6.{name}", play=play) for name, play in postgres_cells().items()]
+    postgres = [
+        Cell(name=f"G6.{name}", play=play, points=POINTS.get(name.partition(".")[0], ()))
+        for name, play in postgres_cells().items()
+    ]
     return [*moments, *extra, *relay, *redis, *postgres, *operations]

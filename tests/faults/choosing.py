@@ -25,6 +25,8 @@ CHOSEN = frozenset(
         "G3.undo-settled.L",
         "G3.deadline.C",
         "G3.retry-due.K",
+        "G6.mid-batch.loss",
+        "G6.backlog.restart",
         "G9.rolling.V",
     }
 )

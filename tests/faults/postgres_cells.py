@@ -17,6 +17,7 @@ from tests.faults.system import Hit, NeverHappened, System, wait_for
 
 CHARGE = "workflows.execute.before@charge.forward"
 RELAY = ("outbox.relay.claimed", "outbox.relay.encoded", "outbox.relay.appended")
+POINTS = {"mid-batch": RELAY, "backlog": (CHARGE,), "after-terminal": (CHARGE,)}
 HOLD_SECONDS = 0.8
 REACH_SECONDS = 20.0
 

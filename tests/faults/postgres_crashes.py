@@ -62,8 +62,14 @@ class FailoverBehind(Failover):
     def mark(self) -> None:
         wait_for("the replica being abreast", self._is_abreast, seconds=BITE_SECONDS)
         self.replica.set("primary_conninfo", "")
-        gone = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'"
-        wait_for("the replica cut off", lambda: self.replica.ask(gone) == [(0,)], seconds=BITE_SECONDS)
+        wait_for("the replica cut off", self._is_cut_off, seconds=BITE_SECONDS)
+
+    def _is_cut_off(self) -> bool:
+        """Both sides say so: one alone may only be between two tries."""
+        receivers = self.replica.ask("SELECT pid FROM pg_stat_wal_receiver")
+        senders = self.server.ask("SELECT pid FROM pg_stat_replication")
+        heard = self.replica.ask("SELECT current_setting('primary_conninfo')")
+        return not receivers and not senders and heard == [("",)]
 
     def _is_abreast(self) -> bool:
         query = "SELECT flush_lsn >= pg_current_wal_flush_lsn() FROM pg_stat_replication"
