@@ -96,6 +96,21 @@ def in_redis(run: UUID) -> list[int]:
     return [int(id_.partition(b"-")[0]) for id_, _ in client().xrange(_name(stream))]
 
 
+def head(run: UUID) -> int:
+    return int(Stream.objects.get(key=run).head)
+
+
+def is_in_redis(run: UUID) -> bool:
+    """Whether Redis has the run's newest event."""
+    return in_redis(run)[-1:] == [head(run)]
+
+
+def is_published(run: UUID) -> bool:
+    """Whether the relay says so, and has nothing to do."""
+    stream = Stream.objects.get(key=run)
+    return stream.published == stream.head and not stream.dirty
+
+
 def faults_of_stream(run: UUID) -> Iterator[str]:
     """I9 without its end: of a run that nothing happened to since Redis forgot, the stream may be short, or gone."""
     stream = Stream.objects.get(key=run)

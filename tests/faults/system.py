@@ -16,7 +16,7 @@ from config.redis_server import url as redis_url
 from config.supervisor import Program, Supervisor
 from tests.faults.flows import PROVIDER_VARIABLE
 from tests.faults.gate import Gate
-from tests.faults.redis_server import PASSWORD, RedisServer, running_server
+from tests.faults.redis_server import PASSWORD, RedisServer, running_redis_server
 from tests.postgres import running_postgres
 
 ROOT = Path(__file__).parents[2]
@@ -197,7 +197,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
     points = folder / "points"
     points.mkdir(parents=True)
     web_port, provider_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-    with running_postgres() as database, running_server(folder / "redis") as redis:
+    with running_postgres() as database, running_redis_server(folder / "redis") as redis:
         socket_path = Path(database.rpartition("host=")[2]) / ".s.PGSQL.5432"
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
