@@ -51,10 +51,6 @@ class Reader:
         if firsts != sorted(firsts):
             yield f"I9: the firehose tells of events in the order {firsts}"
 
-    def count(self, run: UUID) -> int:
-        """How many events of a run it was told, doubles included."""
-        return len(self._told[run])
-
     def missed(self, run: UUID) -> list[int]:
         """What only the log told of a run."""
         told = {seq for _, seq, _ in self._told[run]}

@@ -6,6 +6,7 @@ Imported when Django is up.
 from collections.abc import Callable
 from uuid import UUID
 
+from outbox.publisher import SHA
 from tests.faults import people
 from tests.faults.cells import rest
 from tests.faults.reading import (
@@ -23,7 +24,6 @@ from workflows.models import Run
 
 BODY = "workflows.execute.before@charge.forward"
 KEPT = 3  # events that Redis still has of a run whose tail it lost
-SCRIPT_CALL = b"}:firehose"  # nobody but the append script names it beside a run's stream
 MOVE = b"UPDATE outbox_stream AS s"
 REWIND = b'UPDATE "outbox_stream" SET "published"'
 # What was committed is in Redis: at once, but after the relay's end, when another process must start and get the lease.
@@ -51,7 +51,7 @@ def _at(point: str, *, in_database: bool = False) -> Callable[[System], Scene]:
 
 def _scene(system: System, run: UUID, hit: Hit, held: Hit, *, in_database: bool = False) -> Scene:
     gate = system.gates["relay"] if in_database else system.redis_gates["streams-of-relay"]
-    return Scene(system, run, hit, held, gate, MOVE if in_database else SCRIPT_CALL)
+    return Scene(system, run, hit, held, gate, MOVE if in_database else SHA.encode())
 
 
 def _between_batches(system: System) -> Scene:
