@@ -19,6 +19,7 @@ from tests.faults.system import Hit, System, wait_for
 
 AWAY_SECONDS = 0.3
 BESIDE_SECONDS = 0.2
+ZOMBIE_SECONDS = 0.5  # for what it does after it has woken up
 SLOW_SECONDS = 0.02  # each way, for each message; ten times what a busy network needs
 DONE_SECONDS = 10.0
 
@@ -117,6 +118,7 @@ def freeze(scene: Scene) -> None:
     with scene.another():
         scene.await_done()
     scene.system.signal(scene.hit.pid, signal.SIGCONT)
+    time.sleep(ZOMBIE_SECONDS)
 
 
 def cut(scene: Scene) -> None:
@@ -163,6 +165,7 @@ def part(scene: Scene) -> None:
         scene.await_done()
     for gate in scene.gates:
         gate.thaw()
+    time.sleep(ZOMBIE_SECONDS)
 
 
 STRIKES: dict[str, Callable[[Scene], None]] = {

@@ -197,7 +197,7 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[Postgres]:
+def running_postgres_server() -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="longhaul-pg-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         postgres = Postgres(Programs.found(folder), folder)

@@ -51,10 +51,6 @@ class Reader:
         if firsts != sorted(firsts):
             yield f"I9: the firehose tells of events in the order {firsts}"
 
-    def count(self, run: UUID) -> int:
-        """How many events of a run it was told, doubles included."""
-        return len(self._told[run])
-
     def missed(self, run: UUID) -> list[int]:
         """What only the log told of a run."""
         told = {seq for _, seq, _ in self._told[run]}
@@ -94,6 +90,21 @@ def in_redis(run: UUID) -> list[int]:
     """The numbers that the run's stream in Redis has."""
     stream = Stream.objects.get(key=run)
     return [int(id_.partition(b"-")[0]) for id_, _ in client().xrange(_name(stream))]
+
+
+def head(run: UUID) -> int:
+    return int(Stream.objects.get(key=run).head)
+
+
+def is_in_redis(run: UUID) -> bool:
+    """Whether Redis has the run's newest event."""
+    return in_redis(run)[-1:] == [head(run)]
+
+
+def is_published(run: UUID) -> bool:
+    """Whether the relay says so, and has nothing to do."""
+    stream = Stream.objects.get(key=run)
+    return stream.published == stream.head and not stream.dirty
 
 
 def faults_of_stream(run: UUID) -> Iterator[str]:

@@ -11,9 +11,19 @@ from uuid import UUID
 
 from tests.faults import people
 from tests.faults.cells import rest
-from tests.faults.reading import Reader, faults_of_stream, in_redis, reading, watch_cursors, went_back
+from tests.faults.reading import (
+    Reader,
+    faults_of_stream,
+    head,
+    in_redis,
+    is_in_redis,
+    is_published,
+    reading,
+    watch_cursors,
+    went_back,
+)
 from tests.faults.redis_server import RedisServer
-from tests.faults.relay_moments import BODY, head, is_in_redis, is_published
+from tests.faults.relay_moments import BODY
 from tests.faults.system import Hit, NeverHappened, System, wait_for
 from workflows.models import Run
 

@@ -132,7 +132,7 @@ def _save(port: int, home: Path, copy: Path) -> None:
 
 
 @contextlib.contextmanager
-def running_server(folder: Path) -> Iterator[RedisServer]:
+def running_redis_server(folder: Path) -> Iterator[RedisServer]:
     folder.mkdir(parents=True)
     server = RedisServer(folder)
     server.start()

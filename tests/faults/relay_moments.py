@@ -10,20 +10,26 @@ from uuid import UUID
 
 from outbox.clock import CLOCK
 from outbox.looping import RelayLoop
-from outbox.models import Stream
-from outbox.publisher import APPEND, RedisPublisher
+from outbox.publisher import APPEND, SHA, RedisPublisher
 from outbox.redis import client
 from outbox.relay import drain
 from tests.faults import people
 from tests.faults.cells import rest
 from tests.faults.outbox_strikes import STRIKES, Scene, looping, repeating
-from tests.faults.reading import Reader, in_redis, lose_tail, reading, watch_cursors, went_back
+from tests.faults.reading import (
+    Reader,
+    is_in_redis,
+    is_published,
+    lose_tail,
+    reading,
+    watch_cursors,
+    went_back,
+)
 from tests.faults.system import Hit, NeverHappened, System, wait_for
 from workflows.models import Run
 
 BODY = "workflows.execute.before@charge.forward"
 KEPT = 3  # events that Redis still has of a run whose tail it lost
-SCRIPT_CALL = b"}:firehose"  # nobody but the append script names it beside a run's stream
 MOVE = b"UPDATE outbox_stream AS s"
 REWIND = b'UPDATE "outbox_stream" SET "published"'
 # What was committed is in Redis: at once, but after the relay's end, when another process must start and get the lease.
@@ -41,21 +47,6 @@ class RelayScene(Scene):
     run: UUID
     held: Hit
     goes_back_to: list[int] = field(default_factory=list)
-
-
-def head(run: UUID) -> int:
-    return int(Stream.objects.get(key=run).head)
-
-
-def is_in_redis(run: UUID) -> bool:
-    """Whether Redis has the run's newest event."""
-    return in_redis(run)[-1:] == [head(run)]
-
-
-def is_published(run: UUID) -> bool:
-    """Whether the relay says so, and has nothing to do."""
-    stream = Stream.objects.get(key=run)
-    return stream.published == stream.head and not stream.dirty
 
 
 def in_body(system: System, workflow: str = "faults-order") -> tuple[UUID, Hit]:
@@ -96,7 +87,7 @@ def _scene(system: System, run: UUID, hit: Hit, held: Hit, *, in_database: bool 
         held=held,
         gates=gates,
         gate=gates[0] if in_database else gates[1],
-        loses=MOVE if in_database else SCRIPT_CALL,
+        loses=MOVE if in_database else SHA.encode(),
         lease_seconds=10.0 * system.scale,
         is_done=lambda: is_published(run),
         another=another_relay,

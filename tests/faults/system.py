@@ -15,11 +15,9 @@ from config.redis_server import url as redis_url
 from config.supervisor import Program, Supervisor
 from tests.faults.flows import PROVIDER_VARIABLE
 from tests.faults.gate import Gate
-from tests.faults.postgres_server import Postgres
-from tests.faults.postgres_server import running_server as running_postgres
+from tests.faults.postgres_server import Postgres, running_postgres_server
 from tests.faults.programs import programs
-from tests.faults.redis_server import PASSWORD, RedisServer
-from tests.faults.redis_server import running_server as running_redis
+from tests.faults.redis_server import PASSWORD, RedisServer, running_redis_server
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
@@ -171,7 +169,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
     points = folder / "points"
     points.mkdir(parents=True)
     web_port, provider_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-    with running_postgres() as postgres, running_redis(folder / "redis") as redis:
+    with running_postgres_server() as postgres, running_redis_server(folder / "redis") as redis:
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "LONGHAUL_DATA_DIR": str(folder),

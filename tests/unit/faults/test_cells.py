@@ -5,6 +5,9 @@ from tests.faults.cells import EXTRA, all_cells
 from tests.faults.choosing import CHOSEN, pairwise
 from tests.faults.moments import MORE
 
+# Cells beside the matrix, by moment or fault.
+BESIDE = {"written", "leased", "consumed-read", "consumed-handled", "consumed-applied", "posted", "empty"}
+
 
 def test_no_failpoint_is_without_a_cell():
     struck = {point.partition("@")[0] for cell in all_cells() for point in cell.points}
@@ -18,6 +21,10 @@ def test_no_two_cells_have_one_name_and_the_matrix_is_whole():
     more = {f"{moment.group}.{moment.name}" for moment in MORE}
     saga = [name for name in names if name.startswith("G3.") and name.rpartition(".")[0] not in more]
     assert len(saga) == 8 * 5
+    relay = [name for name in names if name.startswith("G4.") and name.split(".")[1] not in BESIDE]
+    assert len(relay) == 6 * 7
+    redis = [name for name in names if name.startswith("G5.") and name.split(".")[2] not in BESIDE]
+    assert len(redis) == 4 * 7
 
 
 def test_postgres_is_struck_in_each_way_at_each_moment():
