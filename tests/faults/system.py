@@ -175,10 +175,6 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             "LONGHAUL_DATA_DIR": str(folder),
             "LONGHAUL_TIME_SCALE": str(scale),
             "DATABASE_URL": postgres.url,
-            # Shrunk as leases are: a process that freezes in a transaction holds a run for a second.
-            "DATABASE_SESSION_LIMITS": "-c idle_in_transaction_session_timeout={0} -c lock_timeout={0}".format(
-                int(10_000 * scale)
-            ),
             # This process's own way to Redis; the others go through gates.
             "REDIS_URL": redis.url,
             "BROKER_URL": redis.url,
@@ -203,6 +199,7 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             environment={
                 **os.environ,
                 "LOG_LEVEL": "INFO",
+                "DATABASE_SESSION_LIMITS": _session_limits(scale),
                 "REDIS_URL": redis_url(redis_gates["streams"].port, PASSWORD),
                 "BROKER_URL": redis_url(redis_gates["broker"].port, PASSWORD),
                 "LONGHAUL_FAILPOINTS_DIR": str(points),
@@ -215,6 +212,11 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             system = System(supervisor, gates, postgres, redis, redis_gates, folder, scale=scale)
             _await(system)
             yield system
+
+
+def _session_limits(scale: float) -> str:
+    """Shrunk as leases are: a process that freezes in a transaction holds a run for a second."""
+    return "-c idle_in_transaction_session_timeout={0} -c lock_timeout={0}".format(int(10_000 * scale))
 
 
 def _prepare() -> None:
