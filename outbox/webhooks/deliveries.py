@@ -65,9 +65,7 @@ def enqueue(event: EventLike, *, clock: Clock = CLOCK) -> int:
 
     Told of the same event again it adds none: (webhook, event) is unique.
     """
-    wanting = [
-        hook for hook in Webhook.objects.filter(is_active=True) if hook.wants(event.type, event.audience)
-    ]
+    wanting = [hook for hook in Webhook.objects.filter(is_active=True) if _wants(hook, event)]
     if not wanting:
         return 0
     told = cloud_event(

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -52,6 +53,16 @@ def test_by_default_nothing_for_operators_leaves_the_house(clock):
     webhook = make_webhook(URL)
     assert enqueue(AnEvent(audience=Audience.OPERATOR), clock=clock) == 0
     assert told(webhook) == []
+
+
+def test_what_happened_before_there_was_a_webhook_is_not_told_it(clock):
+    event = AnEvent()
+    former, later = (
+        make_webhook(URL, created_at=datetime.fromisoformat(event.envelope["time"]) + timedelta(seconds=by))
+        for by in (-1, 1)
+    )
+    assert enqueue(event, clock=clock) == 1
+    assert (told(former), told(later)) == (["step.completed"], [])
 
 
 def test_the_same_event_told_twice_is_one_delivery(clock):
