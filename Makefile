@@ -1,7 +1,7 @@
 # `make help` lists the targets. Settings are environment variables or arguments: make up PORT=8001
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults lint setup lock clean
+.PHONY: help demo up test faults bench lint setup lock clean
 
 python := .venv/bin/python
 install := config/setup/install.sh
@@ -35,6 +35,10 @@ test: ## the whole suite; everything that touches the database on SQLite and on 
 faults: ## break real processes and look what holds: ARGS="--seed 7 --cells G2.* --quick --list --promises --rolling"
 	@$(install) dev
 	@$(python) -m tests.faults $(ARGS)
+
+bench: ## measure, each figure against its floor: ARGS="--only relay --quick --json PATH --list --rounds 5 --strict"
+	@$(install) dev
+	@$(python) -m benchmarks $(ARGS)
 
 lint: ## formatting, style, types, migrations, settings
 	@$(install) dev

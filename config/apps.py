@@ -9,7 +9,7 @@ class LonghaulConfig(AppConfig):
     verbose_name = "Longhaul"
 
     def ready(self) -> None:
-        from config import celery, checks  # needs the registry of apps
+        from config import celery, checks, webhook_checks  # needs the registry of apps
 
         # Any process may send a step to its queue, and so must know the broker.
         celery.app.set_default()
@@ -21,3 +21,4 @@ class LonghaulConfig(AppConfig):
         ):
             register(check)
         register(checks.check_deployment, deploy=True)
+        register(webhook_checks.check_webhooks, deploy=True)

@@ -49,6 +49,7 @@ def celery_settings() -> dict[str, Any]:
         # `workflows.run_step` names the queue of its step with each message.
         "task_routes": {
             "outbox.relay": {"queue": "relay"},
+            "outbox.trim": {"queue": "relay"},
             "workflows.sweep": {"queue": "relay"},
             "workflows.check_stranded": {"queue": "relay"},
             "workflows.start_run": {"queue": "relay"},
@@ -81,6 +82,11 @@ def celery_settings() -> dict[str, Any]:
         "beat_schedule": {
             "relay": {"task": "outbox.relay", "schedule": limits.relay_every_seconds},
             "sweep": {"task": "workflows.sweep", "schedule": limits.sweep_every_seconds},
+            "trim": {"task": "outbox.trim", "schedule": limits.trim_every_seconds},
+            # Where the settings keep everything, these end at once. Not on the queue of relay and sweeper: a pass takes
+            # up to `retention_pass_seconds`, and nobody waits for it.
+            "prune": {"task": "outbox.prune", "schedule": limits.retention_every_seconds},
+            "retain": {"task": "workflows.retain", "schedule": limits.retention_every_seconds},
             "stranded": {"task": "workflows.check_stranded", "schedule": limits.stranded_every_seconds},
         },
     }
@@ -88,6 +94,7 @@ def celery_settings() -> dict[str, Any]:
 
 app.add_defaults(celery_settings)
 app.autodiscover_tasks(["outbox", "workflows"])
+app.autodiscover_tasks(["outbox"], related_name="upkeep")
 
 
 @signals.worker_ready.connect(weak=False)

@@ -69,6 +69,12 @@ class ConfigSettings(BaseModel):
         300.0, gt=0, description="longest wait before it points at it again"
     )
     sweep_every_seconds: Scaled = Field(1.0, gt=0, description="how often beat sends a sweeper")
+    trim_every_seconds: Scaled = Field(
+        60.0, gt=0, description="how often beat sends the trimming of the firehose"
+    )
+    retention_every_seconds: Scaled = Field(
+        300.0, gt=0, description="how often beat sends what removes old runs and entries"
+    )
 
 
 def conf() -> ConfigSettings:

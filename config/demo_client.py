@@ -58,22 +58,19 @@ class Client:
         return snapshot
 
     def follow(self, run_id: str, *, seconds: float, on_cut: Callable[[], None]) -> Iterator[dict[str, Any]]:
-        """Events of the run, each once and in order, and what is ephemeral, up to its terminal event.
+        """Events of the run, each once and in order, and what is without number, up to its terminal event.
 
-        A stream that is cut is taken up after the last event seen. Raises ClientError after `seconds`.
+        A stream that is cut is taken up after the last event seen. After a `reset` the log is another one and begins
+        again: forget what came before. Raises ClientError after `seconds`, and for a log without its beginning.
         """
         deadline = time.monotonic() + seconds
-        seen = 0
+        place = _Place()
         while True:
             try:
-                for event in self._stream(run_id, after=seen):
-                    seq = event.get("seq")
+                for event in self._stream(run_id, after=place.cursor):
                     if time.monotonic() >= deadline:
                         raise ClientError(f"the run did not end within {seconds:.0f} s")
-                    if seq is None:
-                        yield event
-                    elif seq > seen:
-                        seen = seq
+                    if place.moves(event):
                         yield event
                         if event["type"] in TERMINAL_EVENTS:
                             return
@@ -88,7 +85,7 @@ class Client:
         with self._open(link) as response:
             path.write_bytes(response.read())
 
-    def _stream(self, run_id: str, *, after: int) -> Iterator[dict[str, Any]]:
+    def _stream(self, run_id: str, *, after: str) -> Iterator[dict[str, Any]]:
         query = f"/api/v1/runs/{run_id}/events?follow=1&after={after}"
         headers = {"Accept": "application/x-ndjson"}
         with self._open(query, headers=headers, timeout=self.read_timeout_seconds) as response:
@@ -118,6 +115,32 @@ class Client:
                     raise ConnectionError(str(error)) from None
                 raise ClientError(_reason(error)) from None
         return response
+
+
+@dataclass
+class _Place:
+    """Where a client is in a log. A number alone is none: after a restore it may name another event."""
+
+    epoch: int = 1
+    seq: int = 0
+
+    @property
+    def cursor(self) -> str:
+        return str(self.seq) if self.epoch == 1 else f"{self.epoch}.{self.seq}"
+
+    def moves(self, event: dict[str, Any]) -> bool:
+        """Take note of one line; False for an event that was seen before. Raises ClientError."""
+        kind, seq = event["type"], event.get("seq")
+        if kind == "reset":
+            if not self.seq:
+                raise ClientError("the first events of the run are no longer kept")
+            self.epoch, self.seq = event["epoch"], 0
+        elif kind == "hello" and not self.seq:
+            self.epoch = event["epoch"]
+        if seq is not None and seq <= self.seq:
+            return False
+        self.seq = seq or self.seq
+        return True
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -46,7 +46,10 @@ class RunView:
     def apply(self, event: dict[str, Any]) -> None:
         """One event of the run's log, or one ephemeral frame. Unknown types are ignored, as clients must."""
         kind, data, step = event.get("type", ""), event.get("data") or {}, event.get("step") or ""
-        if kind == "run.created":
+        if kind == "reset":
+            self.findings, self._steps = 0, {}
+            self.say("the server's database was restored; reading the run from its beginning")
+        elif kind == "run.created":
             self._steps = {
                 planned["name"]: {**planned, "state": "pending", "info": ""} for planned in data["steps"]
             }

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import ijson
@@ -16,10 +17,14 @@ from django.db.migrations.executor import MigrationExecutor
 
 from config.redaction import clean_text
 from documents.conf import conf as document_conf
+from outbox.clock import CLOCK
+from outbox.models import Delivery, Webhook
 from outbox.redis import client
+from outbox.report import backlog_text, read_report
 
 PROGRAM_SECONDS = 10.0
 BROKER_SECONDS = 3
+LATE = timedelta(minutes=2)
 EMBEDDED = " (the embedded server runs while `make up` does; for one of your own look at {})"
 WAYS_OUT = {"redis": EMBEDDED.format("REDIS_URL"), "broker": EMBEDDED.format("BROKER_URL")}
 
@@ -41,8 +46,10 @@ def diagnose() -> Iterator[Answer]:
         "migrations": (_migrations, True),
         "redis": (_redis, True),
         "broker": (_broker, True),
+        "outbox": (_outbox, False),
         "json parser": (_json_parser, True),
         "tesseract": (_tesseract, False),
+        "webhooks": (_webhooks, False),
     }
     for question, (ask, is_fatal) in questions.items():
         try:
@@ -89,6 +96,14 @@ def _broker() -> str:
         return f"{broker.transport_cls} answers"
 
 
+def _outbox() -> str:
+    report = read_report(client(), clock=CLOCK)
+    if troubles := report.troubles():
+        raise RuntimeError("; ".join(troubles) + " (more: .venv/bin/python manage.py outbox status)")
+    assert report.database is not None
+    return backlog_text(report.database.backlog, now=report.database.taken_at)
+
+
 def _json_parser() -> str:
     if ijson.backend_name != "yajl2_c":
         raise RuntimeError(
@@ -107,3 +122,12 @@ def _tesseract() -> str:
         [command, "--version"], capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=True
     )
     return (answer.stdout or answer.stderr).splitlines()[0]
+
+
+def _webhooks() -> str:
+    if off := list(Webhook.objects.filter(disabled_at__isnull=False)):
+        raise RuntimeError(f"switched off after failures: {', '.join(map(str, off))} (the admin says why)")
+    late = Delivery.objects.filter(webhook__is_active=True, due_at__lt=CLOCK.now() - LATE).count()
+    if late:
+        raise RuntimeError(f"{late} deliveries should have been tried minutes ago: does `webhooks` run?")
+    return f"{Webhook.objects.filter(is_active=True).count()} active"

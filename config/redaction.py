@@ -24,6 +24,7 @@ SECRET_TEXT = [
     (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"), HIDDEN),  # user and password of a URL
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/._~=\-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\bsk-[A-Za-z0-9_\-]{8,}"), HIDDEN),
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/=]{8,}"), HIDDEN),
     (
         re.compile(
             r"(?i)\b((?:[a-z0-9]+[_\-])*(?:password|passwd|secret|token|api[_\-]?key)(?:[_\-]key)?"

@@ -39,16 +39,20 @@ if common >= seq then
   end
 end
 
+local call, run, epoch, field = redis.call, ARGV[1], ARGV[2], ARGV[8]
 for i = 9, #ARGV, 2 do
   if seq > last then
     -- The firehose first: were the second one refused, a retry would skip what the run's stream has.
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], '*', 'run', ARGV[1], 'seq', string.format('%d', seq),
-      'epoch', ARGV[2], 'aud', ARGV[i], ARGV[8], ARGV[i + 1])
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], string.format('%d-0', seq), 'aud', ARGV[i], ARGV[8], ARGV[i + 1])
+    local number = string.format('%d', seq)
+    call('XADD', KEYS[2], '*', 'run', run, 'seq', number, 'epoch', epoch, 'aud', ARGV[i], field, ARGV[i + 1])
+    call('XADD', KEYS[1], number .. '-0', 'aud', ARGV[i], field, ARGV[i + 1])
     last = seq
   end
   seq = seq + 1
 end
+-- Once a batch: at each entry it would cost as much as the entry.
+call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[6])
+call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[5])
 -- Only a batch that reaches the stream's end knows how long it may live; a late copy of an older one does not.
 if final == last then
   redis.call('EXPIRE', KEYS[1], ARGV[7])

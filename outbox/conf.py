@@ -19,6 +19,7 @@ AppSettings = TypeVar("AppSettings", bound=BaseModel)
 # Seconds that LONGHAUL_TIME_SCALE shrinks.
 Scaled = Annotated[float, "scaled"]
 
+
 _read: dict[type[BaseModel], BaseModel] = {}
 
 
@@ -97,6 +98,42 @@ class OutboxSettings(BaseModel):
     )
     nudge_timeout_seconds: float = Field(
         0.05, gt=0, le=1, description="longest that a commit waits to wake the relay"
+    )
+    consumer_batch_size: int = Field(
+        100, ge=1, le=5_000, description="entries of one shard that a consumer takes at a time"
+    )
+    consumer_tries: int = Field(
+        5, ge=1, le=1_000, description="failed tries after which an event becomes a dead letter"
+    )
+    consumer_retry_seconds: Scaled = Field(
+        1.0, gt=0, description="first wait after a handler failed; doubles"
+    )
+    consumer_retry_cap_seconds: Scaled = Field(
+        60.0, gt=0, description="longest wait between two tries of one event"
+    )
+    consumer_comparison_seconds: Scaled = Field(
+        30.0, gt=0, description="a consumer compares what it applied with the log this often"
+    )
+    lag_alarm_seconds: Scaled = Field(
+        60.0, gt=0, description="an entry that waits longer to be published needs a human"
+    )
+    firehose_seconds: int = Field(
+        1_800, ge=1, description="how long a firehose shard keeps what all its groups have read"
+    )
+    group_forget_seconds: int = Field(
+        604_800, ge=1, description="a consumer group that nobody reads for so long holds up no trimming"
+    )
+    entry_retention_days: float = Field(
+        0.0, ge=0, description="published entries older than this are removed; 0: kept with their run"
+    )
+    retention_batch_rows: int = Field(
+        500, ge=1, le=5_000, description="rows that retention removes from a table in one transaction"
+    )
+    retention_pause_seconds: float = Field(
+        0.05, ge=0, le=10, description="what retention leaves to others between two batches"
+    )
+    retention_pass_seconds: float = Field(
+        10.0, gt=0, le=600, description="after which a pass of retention ends and leaves the rest to the next"
     )
 
 

@@ -6,12 +6,13 @@ script decides what is new, and `published` only says where to start reading.
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from outbox import cursors, epochs, wire
-from outbox.backlog import Waiting, read_backlog, read_named
+from outbox.backlog import Waiting, envelopes, read_backlog, read_named
 from outbox.clock import Clock
 from outbox.conf import conf
 from outbox.cursors import Move
@@ -21,7 +22,8 @@ from outbox.publisher import Answer, Appended, Batch, Diverged, Gap
 logger = logging.getLogger(__name__)
 
 # Batches travel to Redis in pipelines of about this size, so that a backlog does not become one huge request.
-PIPELINE_BYTES = 1_000_000
+PIPELINE_BYTES = 250_000
+BACKLOG_ENTRIES = 1_000  # of one pass: from here on a thread of its own to send them is worth making
 
 ALL_SHARDS = frozenset(range(wire.SHARD_COUNT))
 
@@ -68,14 +70,38 @@ def _publish(publisher: Publisher, waiting: Sequence[Waiting], *, clock: Clock) 
     published, more = 0, False
     if waiting:
         failpoint("outbox.relay.claimed")
-    for group in _pipelines(_encoded(waiting, clock=clock)):
-        failpoint("outbox.relay.encoded")
-        answers = publisher.publish([batch for _, batch in group])
+    groups = _pipelines(_encoded(waiting, clock=clock))
+    is_backlog = sum(len(stream.rows) for stream in waiting) >= BACKLOG_ENTRIES
+    for group, answers in (_answered_beside if is_backlog else _answered)(publisher, groups):
         failpoint("outbox.relay.appended")
         passed = _settle(publisher, group, answers, clock=clock)
         failpoint("outbox.relay.settled")
         published, more = published + passed.published, more or passed.more
     return Passed(published, more)
+
+
+def _answered(
+    publisher: Publisher, groups: Iterable[list[Claimed]]
+) -> Iterator[tuple[list[Claimed], list[Answer]]]:
+    for group in groups:
+        failpoint("outbox.relay.encoded")
+        yield group, publisher.publish([batch for _, batch in group])
+
+
+def _answered_beside(
+    publisher: Publisher, groups: Iterable[list[Claimed]]
+) -> Iterator[tuple[list[Claimed], list[Answer]]]:
+    """The same, in half the time: while Redis takes a group, the next one is encoded and the former one settled."""
+    before: tuple[list[Claimed], Future[list[Answer]]] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="longhaul-publish") as sender:
+        for group in groups:
+            failpoint("outbox.relay.encoded")
+            sent = sender.submit(publisher.publish, [batch for _, batch in group])
+            if before:
+                yield before[0], before[1].result()
+            before = group, sent
+        if before:
+            yield before[0], before[1].result()
 
 
 def _encoded(waiting: Iterable[Waiting], *, clock: Clock) -> Iterator[Claimed]:
@@ -89,7 +115,6 @@ def _encoded(waiting: Iterable[Waiting], *, clock: Clock) -> Iterator[Claimed]:
 def _batch(stream: Waiting) -> Batch:
     """Raises what `wire.encode` raises for something that is no JSON."""
     is_stub = _is_at_fault(stream)
-    envelopes = [(row.audience, wire.envelope(row)) for row in stream.rows]
     first = stream.rows[0].seq if stream.rows else stream.published + 1
     return Batch(
         key=stream.key,
@@ -97,9 +122,12 @@ def _batch(stream: Waiting) -> Batch:
         epoch=stream.epoch,
         base=stream.published,
         first=first,
-        entries=[(audience, wire.encode(wire.stub(one) if is_stub else one)) for audience, one in envelopes],
-        closes=stream.closed and first + len(envelopes) - 1 == stream.head,
-        is_stub=is_stub and bool(envelopes),
+        entries=[
+            (audience, wire.encode(wire.stub(envelope) if is_stub else envelope))
+            for audience, envelope in envelopes(stream)
+        ],
+        closes=stream.closed and first + len(stream.rows) - 1 == stream.head,
+        is_stub=is_stub and bool(stream.rows),
     )
 
 

@@ -6,6 +6,7 @@ Every transport carries the same bytes of the same event, since all of them call
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -106,15 +107,30 @@ def timestamp(moment: datetime) -> str:
 
 def envelope(entry: EntryLike) -> dict[str, Any]:
     """The public form of an entry: `v, seq, id, type, run`, its headers (step, attempt), `time, data`."""
+    return envelope_of(
+        seq=entry.seq,
+        id=str(entry.id),
+        type=entry.type,
+        run=str(entry.stream_id),
+        headers=entry.headers,
+        time=timestamp(entry.created_at),
+        data=entry.payload,
+    )
+
+
+def envelope_of(
+    *, seq: int, id: str, type: str, run: str, headers: Mapping[str, Any], time: str, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same of its parts, for who has them at hand as text."""
     return {
         "v": ENVELOPE_VERSION,
-        "seq": entry.seq,
-        "id": str(entry.id),
-        "type": entry.type,
-        "run": str(entry.stream_id),
-        **entry.headers,
-        "time": timestamp(entry.created_at),
-        "data": entry.payload,
+        "seq": seq,
+        "id": id,
+        "type": type,
+        "run": run,
+        **headers,
+        "time": time,
+        "data": data,
     }
 
 
@@ -155,19 +171,36 @@ def encode(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def parse_cursor(text: str, *, epoch: int) -> int:
-    """The `seq` of a cursor `<seq>` or `<epoch>.<seq>`; of another epoch it is 0: read from the start.
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Cursor:
+    """How far somebody has come: everything up to `seq` of `epoch`. Of several, the one that is greatest is ahead:
+    the newest epoch, whatever its number, since every epoch begins after the one before.
+    """
+
+    epoch: int
+    seq: int
+
+
+def parse_cursor(text: str) -> Cursor:
+    """`418` of the first epoch, or `2.418` of the second.
 
     Raises ValueError with a sentence for the caller when the text is neither.
     """
     head, dot, tail = text.strip().rpartition(".")
     digits = (head, tail) if dot else ("1", tail)
-    if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in digits):
+    if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in digits) or not int(
+        digits[0]
+    ):
         raise ValueError(
             f"a cursor is a whole number such as 418, or epoch.number such as 2.418, not {text[:40]!r}"
         )
-    return int(digits[1]) if int(digits[0]) == epoch or not dot else 0
+    return Cursor(epoch=int(digits[0]), seq=int(digits[1]))
 
 
 def format_cursor(seq: int, *, epoch: int) -> str:
     return str(seq) if epoch == 1 else f"{epoch}.{seq}"
+
+
+def json_cursor(seq: int, *, epoch: int) -> int | str:
+    """A cursor in a JSON body: a number in the first epoch, text above it."""
+    return seq if epoch == 1 else format_cursor(seq, epoch=epoch)

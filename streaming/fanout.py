@@ -100,16 +100,25 @@ class FanOut:
 def _events_messages(entries: Entries) -> Iterable[dict[str, Any]]:
     """One message for each run (and epoch) in the batch, its events in the order of the stream."""
     runs: dict[tuple[UUID, int], list[LogEvent]] = {}
+    stubs: set[tuple[UUID, int]] = set()
     for entry_id, fields in entries:
         try:
-            run, epoch = UUID(fields[b"run"].decode()), int(fields[b"epoch"])
-            event = LogEvent(int(fields[b"seq"]), fields[b"aud"].decode(), fields[b"e"])
+            log = UUID(fields[b"run"].decode()), int(fields[b"epoch"])
+            body = fields[b"stub" if b"stub" in fields else b"e"]
+            event = LogEvent(int(fields[b"seq"]), fields[b"aud"].decode(), body)
         except (KeyError, ValueError):
             _skip(entry_id)
         else:
-            runs.setdefault((run, epoch), []).append(event)
-    limit = conf().hint_max_bytes
-    return [hints.events_message(*key, events, max_bytes=limit) for key, events in runs.items()]
+            runs.setdefault(log, []).append(event)
+            if b"stub" in fields:
+                stubs.add(log)
+    return [_events_message(*log, events, has_stub=log in stubs) for log, events in runs.items()]
+
+
+def _events_message(run: UUID, epoch: int, events: list[LogEvent], *, has_stub: bool) -> dict[str, Any]:
+    if has_stub:  # a tombstone: its event is in the database only
+        return hints.bare_message(run, epoch, first=events[0].seq, last=events[-1].seq)
+    return hints.events_message(run, epoch, events, max_bytes=conf().hint_max_bytes)
 
 
 def _frames_messages(entries: Entries) -> Iterable[dict[str, Any]]:

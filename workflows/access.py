@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
+from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from outbox.models import Audience
@@ -58,7 +59,8 @@ def look(principal: Principal, run_id: UUID) -> Seen | None:
     if run is None:
         return None
     withheld = frozenset() if may_see_payloads(user, run) else PAYLOAD_TYPES
-    return Seen(Audience.OPERATOR if user.is_staff else Audience.MEMBER, withheld)
+    audience = Audience.OPERATOR if user.is_staff else Audience.MEMBER
+    return Seen(audience, withheld, snapshot=reverse("run", args=[run_id]))
 
 
 def _is_signed_in(user: User, principal: Principal) -> bool:

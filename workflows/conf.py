@@ -95,6 +95,12 @@ class WorkflowSettings(BaseModel):
     rejected_reason_max_chars: int = Field(
         300, ge=20, le=1_000, description="why it was rejected is cut here"
     )
+    run_retention_days: float = Field(
+        0.0, ge=0, description="runs that ended longer ago are removed with all they hold; 0: kept for ever"
+    )
+    run_retention_batch: int = Field(
+        100, ge=1, le=1_000, description="runs that retention closes in one transaction"
+    )
     error_detail_max_chars: int = Field(2_000, ge=100, description="an error's sentence is cut here")
 
 

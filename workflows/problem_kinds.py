@@ -90,9 +90,11 @@ KINDS: dict[str, Kind] = {
     ),
     "cursor-expired": Kind(
         status=410,
-        title="The log no longer reaches back that far",
-        meaning="The events after your cursor are no longer kept.",
-        remedy="Read the run's snapshot, and follow its events from the seq given there.",
+        title="The log does not go on from your cursor",
+        meaning="The events after your cursor are no longer kept; or the database was restored to an earlier point, "
+        "and your cursor is of the log that was there before.",
+        remedy="Forget what you read so far, read the run's “snapshot”, and follow its events from the seq and epoch "
+        "given there. The events that are still kept begin with “oldest_seq”.",
     ),
     "payload-too-large": Kind(
         status=413,

@@ -27,6 +27,7 @@ from workflows.services import leases, scheduling
 from workflows.services.expired_keys import purge_expired_keys
 from workflows.services.records import LeasedRecords
 from workflows.services.resend import send_opened
+from workflows.services.retention import retain_runs
 from workflows.services.settling import settle_for_certain
 from workflows.services.stranded import report_stranded
 from workflows.services.sweep import sweep as sweep_due
@@ -130,6 +131,12 @@ def check_stranded() -> None:
     """Say loudly which live runs have no reason to move, and clear away old keys; beat sends this once a minute."""
     report_stranded()
     purge_expired_keys(clock=CLOCK)
+
+
+@shared_task(name="workflows.retain", ignore_result=True)
+def retain() -> None:
+    """Remove runs that ended long ago, where a setting says so; beat sends this every few minutes."""
+    retain_runs(clock=CLOCK)
 
 
 @shared_task(name=scheduling.TASK, ignore_result=True)

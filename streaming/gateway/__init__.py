@@ -2,7 +2,7 @@
 
 from streaming.gateway.access import Access, PooledAccess, Seen
 from streaming.gateway.drain import DRAIN
-from streaming.gateway.errors import Refused
+from streaming.gateway.errors import Refused, cursor_expired
 from streaming.gateway.http import events_response
 from streaming.gateway.log import events_page
 from streaming.gateway.reads import read
@@ -17,6 +17,7 @@ __all__ = [
     "RunSocket",
     "Seen",
     "SendLimit",
+    "cursor_expired",
     "events_page",
     "events_response",
     "read",

@@ -15,11 +15,13 @@ from streaming.hints import LogEvent
 class Seen:
     """A principal may see a run, and of its events those of `audience` and the wider ones.
 
-    withheld: types of events that are not for this principal all the same.
+    withheld: types of events that are not for this principal all the same. snapshot: the address of the run's
+    snapshot, for who must start anew.
     """
 
     audience: Audience
     withheld: frozenset[str] = frozenset()
+    snapshot: str = ""
 
     @property
     def allowed(self) -> frozenset[str]:

@@ -11,9 +11,12 @@ from uuid import UUID
 from channels.layers import get_channel_layer
 from django.db import Error
 
+from outbox import wire
 from streaming.conf import conf
+from streaming.gateway.joining import Joining
 from streaming.gateway.log import Page, Tip, read_page, read_tip
 from streaming.gateway.mailbox import HINTS_HELD, Mailbox
+from streaming.gateway.naming import Naming
 from streaming.gateway.reads import read
 from streaming.gateway.shared import Read, SharedRead
 from streaming.hints import EventsHint, FramesHint, group_of, parse_hint
@@ -29,14 +32,6 @@ POLL_SECONDS = (
 )
 
 
-class Joining:
-    """Whose turn it is to join, in one event loop; and whether the last try failed."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.is_failing = False
-
-
 class RunFeed:
     """What this process hears of one run. Belongs to the event loop that made it.
 
@@ -49,7 +44,8 @@ class RunFeed:
         self._loop = asyncio.get_running_loop()
         self._joining = joining
         self._mailboxes: set[Mailbox] = set()
-        self._heard, self._heard_at = 0, self._loop.time()
+        self._heard, self._heard_at = wire.Cursor(epoch=0, seq=0), self._loop.time()
+        self._naming = Naming(run)
         self._is_joined = False
         self._is_deaf = asyncio.Event()
         self._is_deaf.set()
@@ -80,13 +76,14 @@ class RunFeed:
 
     # Followers
 
-    def enter(self, *, epoch: int, head: int) -> Mailbox:
-        """A mailbox for one more follower, who has just read that the log has come to `head`."""
-        if head > self._heard:  # the others may not have heard of it
-            self._post(EventsHint(run=self.run, epoch=epoch, last=head))
+    def enter(self, tip: Tip) -> Mailbox:
+        """A mailbox for one more follower, who has just read that the log has come to `tip`."""
+        self._naming.see(tip)
+        if tip.cursor > self._heard:  # the others may not have heard of it
+            self._post(EventsHint(run=self.run, epoch=tip.epoch, last=tip.seq))
         limits = conf()
         mailbox = Mailbox(
-            epoch=epoch,
+            epoch=tip.epoch,
             heard=self._heard,
             # Deaf, nothing vouches for the time before this moment.
             heard_at=self._loop.time() if self._is_deaf.is_set() else self._heard_at,
@@ -126,9 +123,12 @@ class RunFeed:
     async def tip(self, *, since: float) -> Read[Tip | None]:
         """The log's tip, read at `since` or later. What it knows more than the layer told, every follower hears."""
         answer = await self._tips.get(since=since)
-        if answer.value is not None and answer.value.seq > self._heard:
-            self._is_deaf.set()
-            self._post(EventsHint(run=self.run, epoch=answer.value.epoch, last=answer.value.seq))
+        tip = answer.value
+        if tip is not None:
+            self._naming.see(tip)
+            if tip.cursor > self._heard:
+                self._is_deaf.set()
+                self._post(EventsHint(run=self.run, epoch=tip.epoch, last=tip.seq))
         return answer
 
     async def page(self, *, after: int, since: float) -> Read[Page]:
@@ -211,7 +211,8 @@ class RunFeed:
         self._heard_at = self._loop.time()
 
     def _post(self, hint: EventsHint) -> None:
-        self._heard, self._heard_at = max(self._heard, hint.last), self._loop.time()
+        self._heard = max(self._heard, wire.Cursor(epoch=hint.epoch, seq=hint.last))
+        self._heard_at = self._loop.time()
         for mailbox in self._mailboxes:
             mailbox.post(hint, at=self._heard_at)
 

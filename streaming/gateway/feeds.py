@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from streaming.gateway.feed import Joining, RunFeed
+from streaming.gateway.feed import RunFeed
+from streaming.gateway.joining import Joining
+from streaming.gateway.log import Tip
 from streaming.gateway.mailbox import Mailbox
 
 
@@ -19,12 +21,12 @@ class Feeds:
         self._leaving: set[asyncio.Task[None]] = set()
 
     @contextmanager
-    def following(self, run: UUID, *, epoch: int, head: int) -> Iterator[tuple[RunFeed, Mailbox]]:
-        """The run's feed, made for the first follower and closed after the last."""
+    def following(self, run: UUID, *, tip: Tip) -> Iterator[tuple[RunFeed, Mailbox]]:
+        """The run's feed, made for the first follower and closed after the last. tip: as the follower has read it."""
         feed = self._feeds.get(run)
         if feed is None:
             feed = self._feeds[run] = RunFeed(run, self._joining)
-        mailbox = feed.enter(epoch=epoch, head=head)
+        mailbox = feed.enter(tip)
         try:
             yield feed, mailbox
         finally:

@@ -9,17 +9,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
 
 from django.db import Error
 
 from outbox import wire
 from streaming.conf import conf
-from streaming.gateway.access import Access, Seen
 from streaming.gateway.drain import DRAIN, return_ms
-from streaming.gateway.errors import misfit, not_found
 from streaming.gateway.feed import RunFeed
 from streaming.gateway.feeds import feeds
 from streaming.gateway.followed import (
@@ -33,13 +28,11 @@ from streaming.gateway.followed import (
     Frame,
     Gap,
     Head,
-    Opened,
-    Reset,
 )
-from streaming.gateway.log import Tip, read_last_visible, read_tip
 from streaming.gateway.mailbox import Mailbox
+from streaming.gateway.naming import report_ahead
+from streaming.gateway.opening import Opening
 from streaming.gateway.order import Order
-from streaming.gateway.reads import read
 from streaming.hints import LogEvent
 
 logger = logging.getLogger(__name__)
@@ -50,46 +43,6 @@ TURN_ITEMS = 64  # given out between two looks at the clock
 MAY_END = b'"type":"run.'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """A run that somebody may follow, and from where. It holds nothing open."""
-
-    run: UUID
-    principal: Any
-    access: Access
-    seen: Seen
-    tip: Tip
-    after: int
-    head: int
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left to be told: the round has ended at the cursor or before it."""
-        return self.tip.state is not None and self.after >= self.tip.seq
-
-
-async def open_run(run: UUID, *, principal: Any, access: Access, cursors: Sequence[str] = ()) -> Opening:
-    """Look whether `principal` may follow `run`, and from where: after the largest of `cursors`, else from the start.
-
-    Raises Refused when a cursor is none, and when the run is absent or not theirs.
-    """
-    seen = await access.look(principal, run)
-    tip = await read(read_tip, run) if seen is not None else None
-    if seen is None or tip is None:
-        raise not_found()
-    try:
-        after = max((wire.parse_cursor(text, epoch=tip.epoch) for text in cursors), default=0)
-    except ValueError as error:
-        raise misfit(str(error)) from error
-    # Hidden events are nothing that this reader could be missing.
-    head = (
-        tip.seq
-        if seen.is_full
-        else max(after, await read(read_last_visible, run, seen.allowed, seen.withheld))
-    )
-    return Opening(run=run, principal=principal, access=access, seen=seen, tip=tip, after=after, head=head)
-
-
 async def follow(opening: Opening, *, max_age_seconds: float | None = None) -> AsyncGenerator[Followed, None]:
     """Everything from the cursor on, in order, without gap or double. Ends after Reset, Denied or Bye only.
 
@@ -97,12 +50,12 @@ async def follow(opening: Opening, *, max_age_seconds: float | None = None) -> A
     """
     run, tip = opening.run, opening.tip
     with (
-        feeds().following(run, epoch=tip.epoch, head=tip.seq) as (feed, mailbox),
+        feeds().following(run, tip=tip) as (feed, mailbox),
         DRAIN.listening(mailbox.wake),
     ):
-        yield Opened(run, opening.after, opening.head, tip.epoch, opening.seen.is_full)
-        if opening.after > tip.seq:
-            yield Reset(tip.seq, tip.epoch)
+        yield opening.opened()
+        if not opening.goes_on:
+            yield opening.reset(tip)
             return
         await feed.ready()
         follower = _Follower(opening, feed, mailbox, max_age_seconds=max_age_seconds)
@@ -127,9 +80,8 @@ class _Follower:
         self._since = mailbox.heard_at  # a read that started later shows all that was heard or given out
         self._ready: deque[Followed] = deque()
         self._is_caught_up = self._is_beat_due = False
-        self._must_verify = (
-            True  # the tip decides whether the log is closed, and whether it is still the same
-        )
+        self._must_verify = True  # the tip decides whether the log is closed
+        self._is_strange = False  # something is of another log, theirs or ours
         self._ended_at: int | None = None
         self._beat_at = self._now() + conf().heartbeat_seconds
         self._expires_at = self._now() + max_age_seconds if max_age_seconds is not None else None
@@ -155,23 +107,32 @@ class _Follower:
         self._empty_mailbox()
         if self._ready:
             return []
+        if self._is_strange:
+            return await self._verify()
         if self._order.is_behind:
             await self._refill()
             return []
         return await self._at_head()
+
+    @property
+    def _cursor(self) -> wire.Cursor:
+        return wire.Cursor(epoch=self._opening.tip.epoch, seq=self._order.seen)
 
     def _empty_mailbox(self) -> None:
         events, heard = self._mailbox.take()
         self._order.hear(heard)
         self._since = max(self._since, self._mailbox.heard_at)
         if self._mailbox.is_epoch_over:
-            self._mailbox.is_epoch_over, self._must_verify = False, True
+            self._mailbox.is_epoch_over, self._is_strange = False, True
         self._give(self._order.take(events))
 
     async def _refill(self) -> None:
         before = self._order.seen
         answer = await self._feed.page(after=before, since=self._since)
         self._since = max(self._since, answer.done_at)
+        if not answer.value.continues(self._cursor):
+            self._is_strange = True  # nothing of it is given out
+            return
         fresh = self._order.fill(answer.value.events, is_end=answer.value.is_last)
         if fresh and fresh[0].seq > before + 1:
             self._ready.append(Gap(before, fresh[0].seq))
@@ -225,11 +186,16 @@ class _Follower:
     async def _verify(self) -> list[Followed]:
         """Compare what was given out with a tip that is newer."""
         tip = (await self._feed.tip(since=self._since)).value
-        self._must_verify = False
+        if tip is not None and not tip.goes_on_from(self._cursor):
+            # It may have been read for others, before we came.
+            tip = (await self._feed.tip(since=max(self._since, self._opening.read_at))).value
+        self._must_verify = self._is_strange = False
         if tip is None:
             return [Denied()]
-        if tip.epoch != self._opening.tip.epoch or tip.seq < self._order.seen:
-            return [Reset(tip.seq, tip.epoch)]
+        if not tip.goes_on_from(self._cursor):
+            if self._cursor > tip.cursor:
+                await report_ahead(self._opening.run)
+            return [self._opening.reset(tip)]
         self._order.hear(tip.seq)
         if tip.state is None or tip.seq > self._order.seen or tip.seq == self._ended_at:
             return []

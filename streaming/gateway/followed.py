@@ -67,10 +67,13 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The log is another one, or shorter than the cursor (a restored database): read the snapshot and start anew."""
+    """What this reader has seen is not of this log, or the log no longer reaches back to it: read the snapshot at the
+    address `snapshot` and start anew from there.
+    """
 
     head: int
     epoch: int
+    snapshot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def control(item: CaughtUp | Head | Gap | End | Reset | Bye) -> dict[str, Any]:
             return {"type": "gap", "after": after, "before": before}
         case End(last_seq=last_seq, state=state):
             return {"type": "end", "last_seq": last_seq, "state": state}
-        case Reset(head=head, epoch=epoch):
-            return {"type": "reset", "head": head, "epoch": epoch}
+        case Reset(head=head, epoch=epoch, snapshot=snapshot):
+            return {"type": "reset", "head": head, "epoch": epoch, "snapshot": snapshot}
         case Bye(retry_ms=retry_ms):
             return {"type": "bye", "retry_ms": retry_ms}

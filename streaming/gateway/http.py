@@ -1,6 +1,5 @@
 """`GET /api/v1/runs/{id}/events`: one address, three formats of the same log."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +10,9 @@ from outbox.models import Stream
 from streaming.conf import conf
 from streaming.gateway import ndjson, sse
 from streaming.gateway.access import Access
-from streaming.gateway.errors import Refused, misfit, not_found
-from streaming.gateway.follow import Opening, open_run
-from streaming.gateway.log import events_page
+from streaming.gateway.errors import Refused, cursor_expired, misfit, not_found
+from streaming.gateway.log import events_page, read_tip
+from streaming.gateway.opening import Opening, open_run
 from streaming.gateway.reads import read
 
 JSON = "application/json"
@@ -26,8 +25,9 @@ async def events_response(
 ) -> HttpResponseBase:
     """The log of a run as JSON page, server-sent events or NDJSON, by `Accept` or `?format=`.
 
-    Query: after (cursor; the `Last-Event-ID` header counts too, the larger wins), limit (JSON), follow=1 (NDJSON).
-    Raises Refused (not-found, validation-error, not-acceptable): the caller words it as problem+json.
+    Query: after (cursor; the `Last-Event-ID` header counts too, the one further ahead wins), limit (JSON), follow=1
+    (NDJSON). Raises Refused (not-found, validation-error, not-acceptable, and cursor-expired where the answer has an
+    end; a stream says `reset`): the caller words it as problem+json.
     """
     content_type = _negotiate(request)
     limit = _limit(request.GET.get("limit"))
@@ -36,27 +36,35 @@ async def events_response(
     opening = await open_run(run_id, principal=principal, access=access, cursors=cursors)
     if content_type == sse.CONTENT_TYPE:
         return sse.sse_response(opening)
+    follows = content_type == ndjson.CONTENT_TYPE and _is_on(request.GET.get("follow"))
+    if not opening.goes_on and not follows:
+        raise cursor_expired(pruned=opening.tip.pruned, snapshot=opening.seen.snapshot)
     if content_type == ndjson.CONTENT_TYPE:
-        return ndjson.ndjson_response(opening, follows=_is_on(request.GET.get("follow")))
+        return ndjson.ndjson_response(opening, follows=follows)
     return await _json_response(opening, limit=limit)
 
 
 async def _json_response(opening: Opening, *, limit: int) -> HttpResponse:
     try:
-        seen, after = opening.seen, opening.after
-        page = await read(
-            partial(
-                events_page,
-                opening.run,
-                after=after,
-                limit=limit,
-                audience=seen.audience,
-                withheld=seen.withheld,
-            )
-        )
+        page = await read(_page, opening, limit)
     except Stream.DoesNotExist as error:
         raise not_found() from error
     return HttpResponse(wire.encode(page), content_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+def _page(opening: Opening, limit: int) -> dict[str, Any]:
+    seen = opening.seen
+    page = events_page(
+        opening.run, after=opening.after, limit=limit, audience=seen.audience, withheld=seen.withheld
+    )
+    # What is missing after the cursor may have been removed while the page was read: nobody could tell it from events
+    # of another audience.
+    tip = read_tip(opening.run)
+    if tip is None:
+        raise not_found()
+    if not tip.goes_on_from(opening.cursor):
+        raise cursor_expired(pruned=tip.pruned, snapshot=seen.snapshot)
+    return page
 
 
 def _negotiate(request: HttpRequest) -> str:

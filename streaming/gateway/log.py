@@ -12,39 +12,68 @@ from streaming.hints import LogEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tip:
-    """How far a log has come. `state`: the one that its last event, `run.<state>`, ended the round in; else None."""
+    """How far a log has come. `state`: the one that its last event, `run.<state>`, ended the round in; else None.
+
+    pruned: its events up to this number are no longer kept. is_waiting: the relay has something to do here.
+    """
 
     seq: int
     epoch: int
     state: str | None
+    pruned: int = 0
+    is_waiting: bool = False
+
+    @property
+    def cursor(self) -> wire.Cursor:
+        return wire.Cursor(epoch=self.epoch, seq=self.seq)
+
+    def goes_on_from(self, cursor: wire.Cursor) -> bool:
+        """Whether all that came after `cursor` is here, and nothing before it was another log's."""
+        return cursor.epoch == self.epoch and self.pruned <= cursor.seq <= self.seq
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in order. `is_last`: at the time of the read nothing came after them."""
+    """Events in order. `is_last`: at the time of the read nothing came after them.
+
+    epoch, pruned: of the log right after the read; None when there were no events.
+    """
 
     events: Sequence[LogEvent]
     is_last: bool
+    epoch: int | None = None
+    pruned: int | None = None
+
+    def continues(self, cursor: wire.Cursor) -> bool:
+        """Whether what comes after `cursor` is all here, as far as it goes; False: that log is over, or cut."""
+        if self.epoch is None or self.pruned is None:
+            return True
+        return self.epoch == cursor.epoch and self.pruned <= cursor.seq
 
 
 def read_tip(run: UUID) -> Tip | None:
     """None when there is no such log."""
-    row = Stream.objects.filter(key=run).values_list("head", "epoch", "closed").first()
+    fields = ("head", "epoch", "pruned", "closed", "dirty", "published")
+    row = Stream.objects.filter(key=run).values_list(*fields).first()
     if row is None:
         return None
-    head, epoch, closed = row
+    head, epoch, pruned, closed, dirty, published = row
     state = None
     if closed:
-        type_ = Entry.objects.filter(stream=run, seq=head).values_list("type", flat=True).get()
-        state = type_.removeprefix("run.")
-    return Tip(seq=head, epoch=epoch, state=state)
+        type_ = Entry.objects.filter(stream=run, seq=head).values_list("type", flat=True).first()
+        state = None if type_ is None else type_.removeprefix("run.")
+    return Tip(seq=head, epoch=epoch, state=state, pruned=pruned, is_waiting=dirty or published < head)
 
 
 def read_page(run: UUID, *, after: int, limit: int) -> Page:
     """At most `limit` events above `after`, of every audience."""
     entries = Entry.objects.filter(stream=run, seq__gt=after).order_by("seq")[:limit]
     events = [LogEvent(entry.seq, entry.audience, wire.encode(wire.envelope(entry))) for entry in entries]
-    return Page(events, is_last=len(events) < limit)
+    is_last = len(events) < limit
+    # Asked after the events: if the log is still the same one and still whole, so it was when they were read.
+    row = Stream.objects.filter(key=run).values_list("epoch", "pruned").first() if events else None
+    epoch, pruned = row or (None, None)
+    return Page(events, is_last, epoch=epoch, pruned=pruned)
 
 
 def read_last_visible(run: UUID, allowed: frozenset[str], withheld: frozenset[str]) -> int:
@@ -73,11 +102,7 @@ def events_page(
     page = entries[:limit]
     return {
         "events": [wire.envelope(entry) for entry in page],
-        "next": _cursor(page[-1].seq, stream.epoch) if len(entries) > limit else None,
+        "next": wire.json_cursor(page[-1].seq, epoch=stream.epoch) if len(entries) > limit else None,
         "seq": stream.head,
         "epoch": stream.epoch,
     }
-
-
-def _cursor(seq: int, epoch: int) -> int | str:
-    return seq if epoch == 1 else wire.format_cursor(seq, epoch=epoch)

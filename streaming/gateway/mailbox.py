@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
+from outbox.wire import Cursor
 from streaming.hints import EventsHint, LiveFrame, LogEvent
 
 MAX_FRAMES = 16  # ephemeral: the newest are the ones worth seeing
@@ -15,11 +16,13 @@ class Mailbox:
     and since when (loop time): a read that started later shows it.
     """
 
-    def __init__(self, *, epoch: int, heard: int, heard_at: float, max_events: int, max_bytes: int) -> None:
+    def __init__(
+        self, *, epoch: int, heard: Cursor, heard_at: float, max_events: int, max_bytes: int
+    ) -> None:
         self.epoch = epoch
         self.heard_at = heard_at
-        self.is_epoch_over = False
-        self._heard = heard
+        self.is_epoch_over = heard.epoch != epoch
+        self._heard = 0 if self.is_epoch_over else heard.seq
         self._events: deque[LogEvent] = deque()
         self._bytes = 0
         self._frames: deque[LiveFrame] = deque(maxlen=MAX_FRAMES)

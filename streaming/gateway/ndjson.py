@@ -1,7 +1,8 @@
 """Newline-delimited JSON: one envelope a line, for curl, pipelines and server clients.
 
 A line counts with its newline only, and the log is complete only with the last line
-`{"type":"end","last_seq":N,"state":"…"}`: whatever was cut can be told, and taken up again with `after`.
+`{"type":"end","last_seq":N,"state":"…"}`: whatever was cut can be told, and taken up again with `after`. A log that was
+restored begins with a `hello` line, which has the epoch that cursors need from then on.
 """
 
 from collections.abc import AsyncIterator
@@ -13,11 +14,12 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from outbox import wire
 from streaming.conf import conf
 from streaming.gateway.errors import not_found
-from streaming.gateway.follow import Opening, follow
+from streaming.gateway.follow import follow
 from streaming.gateway.followed import CaughtUp, Denied, End, Event, Followed, Frame, Gap, Opened, control
-from streaming.gateway.log import read_page
+from streaming.gateway.log import read_page, read_tip
+from streaming.gateway.opening import Opening
 from streaming.gateway.reads import read, release_request_thread
-from streaming.gateway.sse import STREAM_HEADERS, max_age_seconds
+from streaming.gateway.sse import STREAM_HEADERS, hello, max_age_seconds
 
 CONTENT_TYPE = "application/x-ndjson"
 
@@ -44,9 +46,15 @@ async def _present(opening: Opening) -> AsyncIterator[bytes]:
     """
     await release_request_thread()
     head, seen = opening.tip.seq, opening.after
+    if opening.tip.epoch > 1:
+        yield line(opening.opened())
     while seen < head:
         limit = min(conf().follow_page_events, head - seen)
         page = await read(partial(read_page, opening.run, after=seen, limit=limit))
+        if not page.continues(wire.Cursor(epoch=opening.tip.epoch, seq=seen)):
+            tip = await read(read_tip, opening.run)
+            yield line(Denied() if tip is None else opening.reset(tip))
+            return
         fresh = [event for event in page.events if event.seq <= head]
         if not fresh:
             yield line(Gap(seen, head + 1))
@@ -67,6 +75,8 @@ def line(item: Followed) -> bytes:
     match item:
         case Event(body=body) | Frame(body=body):
             return b"%b\n" % body
+        case Opened() if item.epoch > 1:  # its numbers are cursors together with the epoch only
+            return wire.encode(hello(item)) + b"\n"
         case Opened() | CaughtUp():
             return b""
         case Denied():

@@ -10,8 +10,9 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from outbox import wire
 from streaming.conf import conf
 from streaming.gateway.errors import not_found
-from streaming.gateway.follow import Opening, follow
+from streaming.gateway.follow import follow
 from streaming.gateway.followed import Bye, Denied, End, Event, Followed, Frame, Opened, control
+from streaming.gateway.opening import Opening
 from streaming.gateway.reads import release_request_thread
 
 CONTENT_TYPE = "text/event-stream"

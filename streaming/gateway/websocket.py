@@ -20,8 +20,9 @@ from streaming.gateway.access import Access
 from streaming.gateway.client_frames import BadFrame, Ping, Subscribe, Unsubscribe, parse_frame
 from streaming.gateway.drain import DRAIN, return_ms
 from streaming.gateway.errors import Refused, not_found
-from streaming.gateway.follow import Opening, follow, open_run
+from streaming.gateway.follow import follow
 from streaming.gateway.followed import Bye, Denied, Event, Followed, Frame, Opened, control
+from streaming.gateway.opening import Opening, open_run
 
 logger = logging.getLogger(__name__)
 

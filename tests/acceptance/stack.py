@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from config.data_folder import read_values
 from config.ports import free_port
+from outbox.wire import format_cursor
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "documents/samples/lease-agreement.pdf"
@@ -89,8 +90,8 @@ class Stack:
     def log(self, run: str) -> list[dict[str, Any]]:
         """The whole log of a run as the database has it, seen by an operator: nothing is filtered."""
         events: list[dict[str, Any]] = []
-        while True:
-            after = events[-1]["seq"] if events else 0
+        after: int | str | None = 0
+        while after is not None:
             answer = httpx.get(
                 f"{self.url}/api/v1/runs/{run}/events",
                 params={"after": after, "limit": 200},
@@ -99,10 +100,10 @@ class Stack:
                 timeout=20,
                 trust_env=False,
             ).raise_for_status()
-            page = answer.json()["events"]
-            events += page
-            if not page:
-                return events
+            page = answer.json()
+            events += page["events"]
+            after = page["next"]
+        return events
 
     def wait_until(self, run: str, wanted: Callable[[dict[str, Any]], bool], *, what: str) -> dict[str, Any]:
         """The snapshot of a run once it is as `wanted`; a web process that is just restarting is waited for."""
@@ -214,7 +215,10 @@ def _is_up(stack: Stack) -> bool:
 
 
 class Follower:
-    """A WebSocket client that keeps its cursor, reconnects with it, and applies each event once."""
+    """A WebSocket client that keeps its cursor, reconnects with it, and applies each event once.
+
+    Told that the log is another one, it forgets what it has and begins again.
+    """
 
     def __init__(self, stack: Stack, run: str) -> None:
         self.stack = stack
@@ -222,6 +226,8 @@ class Follower:
         self.cookie = stack.session_cookie()
         self.events: list[dict[str, Any]] = []
         self.doubled: list[int] = []
+        self.epoch = 1
+        self.resets = 0
         self.connections = 0
 
     @property
@@ -241,12 +247,18 @@ class Follower:
     def _one_connection(self, until: Callable[[], bool], deadline: float) -> None:
         with self.stack.socket(self.cookie) as socket:
             self.connections += 1
-            socket.send(json.dumps({"type": "subscribe", "run": self.run, "after": self.cursor}))
+            after = format_cursor(self.cursor, epoch=self.epoch)
+            socket.send(json.dumps({"type": "subscribe", "run": self.run, "after": after}))
             while not until() and time.monotonic() < deadline:
                 with contextlib.suppress(TimeoutError):
                     self._take(json.loads(socket.recv(timeout=1)))
 
     def _take(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "reset":
+            self.events, self.resets = [], self.resets + 1
+            raise EOFError("the log is another one")
+        if frame["type"] == "subscribed" and not self.events:
+            self.epoch = frame["epoch"]
         event = frame.get("event") or {}
         if frame["type"] != "event" or "seq" not in event:
             return

@@ -203,6 +203,76 @@ def test_a_restored_log_starts_over_from_a_new_snapshot(script_page: Page) -> No
     assert seen(script_page) == [7]
 
 
+def test_a_log_that_is_restored_between_two_connections_is_told_with_a_reset(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=9)
+    follow(script_page)
+    wait_until(script_page, "seen.length === 9")
+
+    server.restore(lost=3)
+    server.sockets[-1].close()
+    wait_until(script_page, "resets === 1 && stream.freshness.state === 'live'")
+    server.tell(*server.grow(1))
+    wait_until(script_page, "seen.length === 1")
+    server.sockets[-1].close()
+    script_page.wait_for_function("said.filter((state) => state === 'live').length === 3")
+
+    assert server.cursors == [0, 9, f"{server.epoch}.6", f"{server.epoch}.7"]
+    assert (seen(script_page), script_page.evaluate("resets")) == ([7], 1)
+
+
+def test_a_reset_under_way_is_taken_up_at_once_and_nothing_of_the_log_before_is_applied(
+    script_page: Page,
+) -> None:
+    server = ScriptedServer(script_page, log=5)
+    follow(script_page)
+    wait_until(script_page, "seen.length === 5")
+
+    phantom = server.grow(1)
+    server.restore(lost=2)
+    server.send(server.reset())
+    server.tell(*phantom)
+
+    wait_until(script_page, "resets === 1 && stream.freshness.state === 'live'")
+    assert seen(script_page) == []
+    assert script_page.evaluate("[stream.seen, stream.epoch]") == [4, server.epoch]
+    assert script_page.evaluate("said.includes('offline')") is False
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_gap_that_the_log_cannot_fill_any_more_is_a_new_beginning(script_page: Page, is_cut: bool) -> None:
+    """Either its events are no longer kept, or the page that fills it is of a restored log."""
+    server = ScriptedServer(script_page, log=2)
+    follow(script_page)
+    wait_until(script_page, "seen.length === 2")
+
+    later = server.grow(7)
+    if is_cut:
+        server.pruned = 5
+    else:
+        server.goes_on_from = lambda epoch, after: True  # the page is read in the moment before it is noticed
+        server.epoch = 2
+    server.tell(later[-1])
+
+    wait_until(script_page, "resets === 1 && stream.freshness.state === 'live'")
+    assert script_page.evaluate("[stream.seen, stream.epoch]") == [9, server.epoch]
+    assert (seen(script_page), script_page.evaluate("said.includes('offline')")) == ([], False)
+
+
+def test_a_snapshot_of_a_restored_log_is_a_new_beginning_too(script_page: Page) -> None:
+    server = ScriptedServer(script_page, log=5)
+    follow(script_page)
+    wait_until(script_page, "seen.length === 5")
+
+    server.restore(lost=2)
+    script_page.evaluate(
+        "stream.addEventListener('snapshot', () => { globalThis.wasShown = true; }); void stream.refresh();"
+    )
+
+    wait_until(script_page, "resets === 1 && stream.freshness.state === 'live'")
+    assert script_page.evaluate("globalThis.wasShown") is None
+    assert server.cursors == [0, f"{server.epoch}.3"]
+
+
 def test_without_a_cursor_it_begins_from_the_snapshot(script_page: Page) -> None:
     server = ScriptedServer(script_page, log=5)
     follow(script_page, after=None)

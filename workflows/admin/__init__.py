@@ -1,5 +1,14 @@
-from workflows.admin.records import AuditEntryAdmin, StreamAdmin
+from workflows.admin.records import AuditEntryAdmin
 from workflows.admin.runs import RunAdmin
 from workflows.admin.schedules import ScheduleAdmin
+from workflows.admin.streams import StreamAdmin
+from workflows.admin.webhooks import DeliveryAdmin, WebhookAdmin
 
-__all__ = ["AuditEntryAdmin", "RunAdmin", "ScheduleAdmin", "StreamAdmin"]
+__all__ = [
+    "AuditEntryAdmin",
+    "DeliveryAdmin",
+    "RunAdmin",
+    "ScheduleAdmin",
+    "StreamAdmin",
+    "WebhookAdmin",
+]

@@ -1,20 +1,16 @@
-"""Two lists beside the runs: what people did, and how far each run's log has been published."""
-
-from datetime import datetime
-from typing import Any
+"""What people did: a list beside the runs."""
 
 from django.contrib import admin
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from outbox.models import Entry, Stream
 from workflows.admin import columns
 from workflows.admin.filters import ActionFilter
 from workflows.admin.readonly import ReadOnlyAdmin
-from workflows.admin.wording import ago, clipped
+from workflows.admin.wording import clipped
 from workflows.models import AuditEntry
 
 
@@ -59,64 +55,3 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     @admin.display(description="state before and after")
     def change(self, entry: AuditEntry) -> str:
         return f"{entry.before} → {entry.after}"
-
-
-class BehindFilter(admin.SimpleListFilter):
-    """The relay's to-do list, by its partial index."""
-
-    title = "publishing"
-    parameter_name = "behind"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Not all published"), ("failing", "Publishing fails")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Stream]) -> QuerySet[Stream]:
-        match self.value():
-            case "yes":
-                return queryset.filter(dirty=True)
-            case "failing":
-                return queryset.filter(dirty=True, failures__gt=0)
-        return queryset
-
-
-@admin.register(Stream)
-class StreamAdmin(ReadOnlyAdmin[Stream]):
-    """Where an operator sees that the relay stands still, and on which stream."""
-
-    list_display = ("of_run", "position", "behind", "waiting", "failures", "next_try")
-    list_display_links = None  # the run's own page says the rest
-    list_filter = (BehindFilter,)
-    sortable_by = ()
-    ordering = ("-key",)  # ids are ordered by time
-    fields = ("key", "shard", "head", "published", "dirty", "closed", "epoch", "failures", "retry_at")
-
-    class Media:
-        css = {"all": ("workflows/admin.css",)}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Stream]:
-        oldest = Entry.objects.filter(stream=OuterRef("pk"), seq=OuterRef("published") + 1)
-        since = Subquery(oldest.values("created_at"))
-        return super().get_queryset(request).annotate(waiting_since=since, missing=F("head") - F("published"))
-
-    @admin.display(description="run")
-    def of_run(self, stream: Stream) -> str:
-        address = reverse("admin:workflows_run_change", args=[stream.key])
-        return format_html('<a href="{}#outbox"><code>{}</code></a>', address, stream.key)
-
-    @admin.display(description="published")
-    def position(self, stream: Stream) -> str:
-        return f"{stream.published} of {stream.head}"
-
-    @admin.display(description="unpublished")
-    def behind(self, stream: Any) -> int:
-        return int(stream.missing)
-
-    @admin.display(description="oldest unpublished")
-    def waiting(self, stream: Any) -> str:
-        since: datetime | None = stream.waiting_since
-        return columns.NONE if since is None else columns.moment(since, ago(since, timezone.now()))
-
-    @admin.display(description="next try")
-    def next_try(self, stream: Stream) -> str:
-        at = stream.retry_at
-        return columns.NONE if at is None else columns.moment(at, f"{timezone.localtime(at):%H:%M:%S}")

@@ -24,7 +24,7 @@ async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     try:
         return await _answer(request, run_id)
     except Refused as refused:
-        return plain_problem(refused.slug, refused.detail, status=refused.status)
+        return plain_problem(refused.slug, refused.detail, status=refused.status, **refused.extras)
     except Error as error:
         logger.warning("log not readable", extra={"run": run_id, "error": type(error).__name__})
         answer = plain_problem("overloaded", "The log cannot be read now; try again in a few seconds.")

@@ -9,6 +9,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from streaming.gateway import Refused
 from workflows.engine.storable import storable
 from workflows.errors import (
     InvalidInput,
@@ -111,6 +112,8 @@ def _engine_problem(error: Exception) -> Response | None:
             return problem("unique-key-conflict", f"{error}.", existing_run=str(error.existing))
         case KeyReused():
             return problem("idempotency-key-reused", f"{error}.")
+        case Refused():
+            return problem(error.slug, error.detail, status=error.status, **error.extras)
         case StoredValueLost():
             return problem("result-lost", error.detail)
         case UnknownWorkflow():

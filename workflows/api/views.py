@@ -8,7 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from outbox import wire
 from workflows import selectors
+from workflows.api.cursors import items_cursor
 from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_number
 from workflows.api.problems import problem
 from workflows.api.verbs import StartRun, erase_run
@@ -18,7 +20,6 @@ from workflows.states import RunState
 
 POLL_SECONDS = 5
 UNDONE = (RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAILED)
-SEQ_MAX = 10**18 - 1  # below 64 bits, as `outbox.wire` reads cursors
 
 
 def visible_run(request: Request, run_id: UUID) -> Run:
@@ -99,13 +100,14 @@ class StepAttempts(APIView):
 
 class RunItems(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
-        """Committed items in the order of their events. Query: step, after (a seq), limit."""
-        after = whole_number(request.query_params.get("after", "0"), name="after", low=0, high=SEQ_MAX)
+        """Committed items in the order of their events. Query: step, after (`next` of the page before), limit."""
         limit = page_size(request.query_params.get("limit"))
         run = run_with_payloads(request, run_id)
         step = plain_text(request.query_params.get("step"), name="step")
-        items = selectors.page_items(run, after=after, limit=limit, step=step)
-        following = items[-1]["seq"] if len(items) == limit else None
+        cursor = items_cursor(run, request.query_params.get("after"))
+        items = selectors.page_items(run, after=cursor.seq, limit=limit, step=step)
+        is_full = len(items) == limit
+        following = wire.json_cursor(items[-1]["seq"], epoch=cursor.epoch) if is_full else None
         return Response({"items": items, "next": following})
 
 

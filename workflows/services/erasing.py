@@ -5,18 +5,15 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from pydantic import ValidationError
 from redis import RedisError
 
 from outbox import forgetting
 from outbox.clock import CLOCK, Clock
-from workflows import storage
-from workflows.definitions import registry
-from workflows.engine.storable import storable
-from workflows.errors import Unavailable, UnknownWorkflow
-from workflows.models import AuditEntry, Run, Step
+from workflows.errors import Unavailable
+from workflows.models import Run, Step
 from workflows.services.acting import allow, refuse_long_reason
 from workflows.services.keys import Request, find_answer, keep_answer
+from workflows.services.removing import remove_files, remove_rows
 
 logger = logging.getLogger(__name__)
 
@@ -40,21 +37,9 @@ def erase(
         allow(run, Step.objects.locked(run_id), "erase")
         run.erase_requested_at = run.erase_requested_at or clock.now()
         run.save(update_fields=["erase_requested_at"])
-    _erase_outside(run)
-    with transaction.atomic(durable=True):
-        run = Run.objects.locked(run_id)
-        AuditEntry.objects.filter(run=run).update(reason="", run_ref=run.id)
-        AuditEntry.objects.create(
-            run_ref=run.id,
-            actor=by,
-            action="erase",
-            reason=storable(reason),
-            before=run.state,
-            after="erased",
-            created_at=clock.now(),
-        )
-        run.delete()
-        forgetting.forget_stream(run_id)
+    remove_files(run)
+    _forget_published(run_id)
+    remove_rows(run_id, by=by, reason=reason, clock=clock)
     # Once more: a relay that had read entries before they went may have published them since.
     try:
         forgetting.forget_published(run_id)
@@ -66,20 +51,9 @@ def erase(
     logger.info("run erased", extra={"run": str(run_id)})
 
 
-def _erase_outside(run: Run) -> None:
-    """What lies in storages and in Redis, each removable twice."""
+def _forget_published(run_id: UUID) -> None:
     try:
-        workflow = registry.find(run.workflow, version=run.version)
-        value = workflow.input.model_validate(run.input)
-    except (UnknownWorkflow, ValidationError) as error:  # what only its code knew of cannot be removed
-        extra = {"run": str(run.id), "error": type(error).__name__}
-        logger.warning("workflow unknown, or its input: its own files may stay", extra=extra)
-    else:
-        if workflow.erase is not None:
-            workflow.erase(run.id, value)
-    storage.remove_all(run.id)
-    try:
-        forgetting.forget_published(run.id)
+        forgetting.forget_published(run_id)
     except RedisError as error:
         detail = "Redis is away: the run is closed to every other verb; erase it again in a while"
         raise Unavailable(detail) from error

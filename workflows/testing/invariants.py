@@ -25,27 +25,30 @@ BEGINS_ROUND = {"run.resumed", "run.compensating"}
 def faults_of(run: Run) -> list[str]:
     """A sentence for each rule that the run breaks now; usually none."""
     run = Run.objects.get(pk=run.pk)
-    log = list(Entry.objects.filter(stream_id=run.pk).order_by("seq"))
+    stream = Stream.objects.get(key=run.pk)
+    log = list(Entry.objects.filter(stream=stream).order_by("seq"))
     steps = list(run.steps.defer("output", "item").order_by("position", "index"))
     return [
-        *_numbers(run, log),
+        *_numbers(stream, log),
         *_schemas(log),
-        *_rounds(run, log),
+        *_rounds(run, log, is_whole=not stream.pruned),
         *_alarms(run, steps),
         *_states(steps, log),
         *_attempts(steps),
-        *_items(run, log),
+        *_items(run, log, is_whole=not stream.pruned),
         *_result(steps, log),
     ]
 
 
-def _numbers(run: Run, log: list[Entry]) -> Iterator[str]:
+def _numbers(stream: Stream, log: list[Entry]) -> Iterator[str]:
+    """Without holes, from the first one that retention has left."""
     numbers = [entry.seq for entry in log]
-    if numbers != list(range(1, len(log) + 1)):
-        yield f"its log has holes: {numbers}"
-    head = Stream.objects.get(key=run.pk).head
-    if head != len(log):
-        yield f"its stream says that there are {head} events, and there are {len(log)}"
+    if numbers != list(range(stream.pruned + 1, stream.pruned + len(log) + 1)):
+        yield f"its log has holes: {numbers}, of which {stream.pruned} were removed"
+    if stream.head != stream.pruned + len(log):
+        yield f"its stream says that there are {stream.head - stream.pruned} events, and there are {len(log)}"
+    if stream.published > stream.head:
+        yield f"its stream is published up to {stream.published}, and ends at {stream.head}"
 
 
 def _schemas(log: list[Entry]) -> Iterator[str]:
@@ -56,8 +59,8 @@ def _schemas(log: list[Entry]) -> Iterator[str]:
             yield f"event {entry.seq} is no {entry.type} as the registry describes it: {error}"
 
 
-def _rounds(run: Run, log: list[Entry]) -> Iterator[str]:
-    """One end a round, and after the last one the state of the run."""
+def _rounds(run: Run, log: list[Entry], *, is_whole: bool) -> Iterator[str]:
+    """One end a round, and after the last one the state of the run. is_whole: retention has left it all."""
     end: str | None = None
     for entry in log:
         if entry.type in BEGINS_ROUND:
@@ -67,7 +70,7 @@ def _rounds(run: Run, log: list[Entry]) -> Iterator[str]:
                 yield f"event {entry.seq} ends the run with {entry.type}, which {end} had ended already"
             end = entry.type
     expected = f"run.{run.state}" if run.is_terminal else None
-    if end != expected:
+    if end != expected and (end is not None or is_whole):
         yield f"it is {run.state}, and the end that its log tells is {end or 'none'}"
 
 
@@ -110,14 +113,14 @@ def _attempts(steps: list[Step]) -> Iterator[str]:
             yield f"{step.name} is {'leased' if step.lease_token else 'not leased'}, unlike its attempts"
 
 
-def _items(run: Run, log: list[Entry]) -> Iterator[str]:
+def _items(run: Run, log: list[Entry], *, is_whole: bool) -> Iterator[str]:
     rows = Item.objects.filter(run=run).order_by("step__position", "step_id", "index").select_related("step")
     for step, group in groupby(rows, key=lambda item: item.step):
         indexes = [item.index for item in group]
         if indexes != list(range(len(indexes))):
             yield f"the items of {step.name} are numbered {indexes}"
     told = sum(entry.type == "item.committed" for entry in log)
-    if told != len(rows):
+    if told != len(rows) and (is_whole or told > len(rows)):
         yield f"it has {len(rows)} items, and its log tells {told}"
 
 

@@ -52,8 +52,9 @@ export interface Snapshot {
   state_info: string;
   is_terminal: boolean;
   allowed_actions: string[];
+  /** Above 1 once the log was restored to an earlier point: seconds since 1970, usually. */
   epoch: number;
-  /** The cursor that a stream goes on from. */
+  /** What a stream goes on from: `seq`, or `epoch.seq` when the epoch is above 1. */
   seq: number;
   progress: Progress;
   current_steps: string[];
@@ -94,8 +95,9 @@ export interface RunStreamOptions {
   /** The WebSocket's address; null for server-sent events only. Default `/ws/v1`. */
   socket?: string | null;
   run: string;
-  /** The cursor to go on from; null (the default) reads the snapshot first. */
+  /** The `seq` to go on from; null (the default) reads the snapshot first. */
   after?: number | null;
+  /** The epoch that `after` is of. Default 1. */
   epoch?: number;
   /** Whether the run had ended at that cursor. */
   over?: boolean;
@@ -121,7 +123,10 @@ export interface RunStreamEventMap {
   frame: CustomEvent<Envelope>;
   /** The run was read: at the start without a cursor, and by `refresh()`. */
   snapshot: CustomEvent<Snapshot>;
-  /** The log was restored to an earlier point or does not reach back: forget what was shown, begin from this. */
+  /**
+   * The log was restored to an earlier point, or does not reach back to where we were: forget what was shown, and begin
+   * from this. Events go on from its `seq`, in its `epoch`.
+   */
   reset: CustomEvent<Snapshot>;
   freshness: CustomEvent<Freshness>;
 }
@@ -134,6 +139,7 @@ export class RunStream extends EventTarget {
   /** The last number applied; null before the first snapshot. */
   readonly seen: number | null;
   readonly epoch: number;
+  /** As the server takes it for `after`: `seen`, or `epoch.seen` as text when the epoch is above 1. */
   readonly cursor: number | string | null;
   readonly freshness: Freshness;
   start(): this;

@@ -132,10 +132,13 @@ export class RunStream extends EventTarget {
     this.#interrupt({});
   }
 
-  /** Reads the snapshot again and dispatches it. The cursor stays: events go on from where they were. */
+  /**
+   * Reads the snapshot again and dispatches it. The cursor stays: events go on from where they were. A snapshot of a
+   * restored log is no news of the one that was followed: then all begins anew, with `reset`.
+   */
   async refresh() {
     const snapshot = await this.#get(this.url);
-    this.dispatchEvent(new CustomEvent("snapshot", { detail: snapshot }));
+    if (this.seen === null || this.#sameEpoch(snapshot)) this.dispatchEvent(new CustomEvent("snapshot", { detail: snapshot }));
     return snapshot;
   }
 
@@ -147,7 +150,7 @@ export class RunStream extends EventTarget {
       if (signal.aborted) return; // another loop may be at work by now
       clearTimeout(this.#watchdog);
       if (cut.refused) return this.#say("stopped", { reason: cut.refused });
-      if (cut.reset) this.#mustLoad = true;
+      this.#mustLoad ||= Boolean(cut.reset);
       if (cut.done) await this.#idle(signal);
       else if (!cut.again) await this.#pauseAfter(cut, openedAt);
     }
@@ -189,7 +192,8 @@ export class RunStream extends EventTarget {
       await this.#pause(this.#limits.idlePollMs);
       if (document.visibilityState === "hidden") continue;
       const snapshot = await this.refresh().catch(() => null);
-      if (snapshot && (snapshot.seq > this.seen || !snapshot.is_terminal)) return;
+      // Fewer events than we have seen: a restored log. Whoever is asked for more of it says so.
+      if (this.#mustLoad || (snapshot && (snapshot.seq !== this.seen || !snapshot.is_terminal))) return;
     }
   }
 
@@ -287,7 +291,7 @@ export class RunStream extends EventTarget {
         this.#over = true;
         return this.#heal(frame.last_seq);
       case "reset":
-        return this.#interrupt({ reset: true });
+        return this.#startAnew();
       case "error":
         return this.#interrupt({ refused: REFUSED_STATUS[frame.problem?.status] });
       case "bye":
@@ -304,14 +308,21 @@ export class RunStream extends EventTarget {
     setTimeout(() => this.#heal(this.#head), this.#limits.graceMs);
   }
 
+  /** Whether this is said of the log that we follow. If not, it was restored: what was shown may never have been. */
   #sameEpoch({ epoch = this.epoch }) {
-    if (epoch !== this.epoch) this.#interrupt({ reset: true });
+    if (epoch !== this.epoch) this.#startAnew();
     return epoch === this.epoch;
+  }
+
+  #startAnew() {
+    this.#mustLoad = true; // before the connection has ended, and also when this is heard between two of them
+    this.#interrupt({});
   }
 
   // --- the cursor ------------------------------------------------------------------------------------------
 
   #accept(envelope) {
+    if (this.#mustLoad) return; // of a log that is over for us
     if (envelope.seq === undefined) this.dispatchEvent(new CustomEvent("frame", { detail: envelope }));
     else if (envelope.seq === this.seen + 1 || (!this.#isFull && envelope.seq > this.seen)) this.#apply(envelope);
     else if (envelope.seq > this.seen) this.#heal(envelope.seq);
@@ -345,7 +356,7 @@ export class RunStream extends EventTarget {
         this.#say("catching_up");
         const page = await this.#get(`${this.#eventsUrl}?after=${this.cursor}`);
         // This page is of a log that is gone, or the connection is, and the next one does this work.
-        if (era !== this.#era || connection !== this.#interrupt) return;
+        if (era !== this.#era || connection !== this.#interrupt || !this.#sameEpoch(page)) return;
         for (const envelope of page.events) if (envelope.seq > this.seen) this.#apply(envelope);
         if (!page.next) this.seen = Math.max(this.seen, goal);
       }
@@ -384,7 +395,7 @@ export class RunStream extends EventTarget {
       cut: {
         refused: REFUSED_STATUS[response.status],
         reset: response.status === 410,
-        lost: true,
+        lost: response.status !== 410,
         wait: seconds ? seconds * 1_000 * (1 + Math.random()) : undefined,
       },
     });

@@ -19,22 +19,30 @@ LOG = [{"seq": seq, "type": "item.committed"} for seq in range(1, 8)] + [{"seq":
 class Server(BaseHTTPRequestHandler):
     """Speaks the protocol, cuts its first stream after event 3 in the middle of a line, refuses the second."""
 
-    streams: list[int]
+    streams: list[str]
+    epoch: int
     uploads: list[bytes]
 
     def do_GET(self) -> None:
-        self.streams.append(int(parse_qs(urlsplit(self.path).query)["after"][0]))
+        cursor = parse_qs(urlsplit(self.path).query)["after"][0]
+        self.streams.append(cursor)
         if len(self.streams) == 2:
             self.send_error(503)
             return
-        after = self.streams[-1]
+        epoch, _, seq = cursor.rpartition(".")
+        after = int(seq)
         self.send_response(200)
         self.end_headers()
         lines = [json.dumps(event) for event in LOG if event["seq"] > after]
+        if self.epoch > 1:
+            lines = [json.dumps({"type": "hello", "epoch": self.epoch}), *lines]
+            if after and int(epoch or 1) != self.epoch:
+                lines = [lines[0], json.dumps({"type": "reset", "epoch": self.epoch, "head": 8})]
         if len(self.streams) == 1:
             self.wfile.write("\n".join(lines[:3]).encode() + b"\n" + lines[3][:9].encode())
             return
-        again = [json.dumps(LOG[after - 1])]  # a double, as an at-least-once server may send
+        # A double, as an at-least-once server may send.
+        again = [json.dumps(LOG[after - 1])] if after and self.epoch == 1 else []
         self.wfile.write("\n".join([*again, '{"type":"step.progress","data":{}}', *lines, ""]).encode())
 
     def do_POST(self) -> None:
@@ -52,7 +60,7 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    Server.streams, Server.uploads = [], []
+    Server.streams, Server.uploads, Server.epoch = [], [], 1
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
@@ -71,8 +79,26 @@ def test_a_cut_stream_is_taken_up_at_the_cursor_and_nothing_comes_twice(server: 
     events = list(client(server).follow("0198", seconds=30, on_cut=lambda: cuts.append(None)))
 
     assert [event["seq"] for event in events if "seq" in event] == list(range(1, 9))
-    assert Server.streams == [0, 3, 3]
+    assert Server.streams == ["0", "3", "3"]
     assert cuts
+
+
+def test_a_log_that_is_restored_meanwhile_begins_again_and_its_epoch_is_kept(server: str) -> None:
+    def restore() -> None:
+        Server.epoch = 1_763_800_000
+
+    events = list(client(server).follow("0198", seconds=30, on_cut=restore))
+
+    told = [event.get("seq") or event["type"] for event in events]
+    assert told[:3] == [1, 2, 3]
+    assert [kind for kind in told[3:] if kind != "step.progress"] == ["hello", "reset", "hello", *range(1, 9)]
+    assert Server.streams == ["0", "3", "3", "1763800000.0"]
+
+
+def test_a_log_without_its_beginning_is_given_up_with_a_sentence(server: str, monkeypatch) -> None:
+    monkeypatch.setattr(Client, "_stream", lambda *args, **kwargs: iter([{"type": "reset", "epoch": 1}]))
+    with pytest.raises(ClientError, match="first events of the run are no longer kept"):
+        list(client(server).follow("0198", seconds=30, on_cut=lambda: None))
 
 
 def test_a_proxy_of_the_environment_is_not_asked(

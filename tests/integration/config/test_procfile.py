@@ -12,7 +12,7 @@ from config.conf import STARTING
 from config.supervisor import read_procfile
 
 ROOT = Path(settings.BASE_DIR)
-PROCESSES = ["web", "worker", "worker-llm", "relay", "beat", "fanout", "flower"]
+PROCESSES = ["web", "worker", "worker-llm", "relay", "beat", "fanout", "webhooks", "flower"]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 
@@ -34,7 +34,7 @@ def compose_environment(service: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in service["environment"].items() if "$" not in value}
 
 
-def test_the_procfile_has_the_seven_processes() -> None:
+def test_the_procfile_has_the_eight_processes() -> None:
     assert [program.name for program in read_procfile(ROOT / "Procfile")] == PROCESSES
 
 

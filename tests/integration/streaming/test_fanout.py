@@ -101,6 +101,24 @@ async def test_frames_travel_beside_events(redis_client):
     }
 
 
+async def test_a_tombstone_is_told_without_events_and_its_place_is_not_lost(redis_client):
+    firehose = wire.firehose(wire.shard_of(RUN))
+    for seq, field in ((1, "e"), (2, "stub"), (3, "e"), (4, "stub")):
+        fields = {"run": str(RUN), "seq": str(seq), "epoch": "7", "aud": "public", field: b"{}"}
+        redis_client.xadd(firehose, fields)
+    layer = Heard()
+    async with fanning_out(layer):
+        message = await layer.next()
+
+    assert {name: message[name] for name in ("epoch", "first", "last", "head", "events")} == {
+        "epoch": 7,
+        "first": 1,
+        "last": 4,
+        "head": 4,
+        "events": [],
+    }
+
+
 async def test_a_batch_that_is_too_large_for_the_layer_is_told_without_its_events(redis_client, settings):
     settings.LONGHAUL = {**settings.LONGHAUL, "HINT_MAX_BYTES": "100"}
     publish(redis_client, 1, 3, size=40)

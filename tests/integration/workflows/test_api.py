@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from outbox.append import append
+from outbox.models import Stream
 from tests.factories import NOW, make_run, messages
 from workflows.models import AuditEntry, Item, Run
 from workflows.states import RunState, StepState
@@ -210,18 +211,56 @@ def test_a_query_that_makes_no_sense_is_refused_with_a_sentence(client, owner, q
     assert answer.json()["code"] == "validation-error"
 
 
-def test_items_are_paged_by_the_seq_of_their_event(client, owner, run):
-    step = run.steps.get(position=1)
+@pytest.fixture
+def run_with_items(run) -> Run:
+    """Five items, announced by the events 10 … 14 of 20."""
+    Stream.objects.filter(key=run.id).update(head=20, published=20)
     for index in range(5):
         Item.objects.create(
-            run=run, step=step, attempt=1, index=index, key=str(index), type="Note", data={"n": index},
-            seq=10 + index, created_at=NOW,
+            run=run, step=run.steps.get(position=1), attempt=1, index=index, key=str(index), type="Note",
+            data={"n": index}, seq=10 + index, created_at=NOW,
         )  # fmt: skip
+    return run
+
+
+def test_items_are_paged_by_the_seq_of_their_event(client, owner, run_with_items):
     client.force_login(owner)
-    page = client.get(url("run-items", run) + "?limit=2&after=10").json()
+    page = client.get(url("run-items", run_with_items) + "?limit=2&after=10").json()
     assert [item["index"] for item in page["items"]] == [1, 2]
     assert page["next"] == 12
     assert page["items"][0]["value"] == {"n": 1}
+
+
+def test_items_of_a_restored_log_are_paged_by_cursors_that_name_its_epoch(client, owner, run_with_items):
+    Stream.objects.filter(key=run_with_items.id).update(epoch=1_763_800_000)
+    client.force_login(owner)
+    address = url("run-items", run_with_items) + "?limit=3&after="
+
+    page = client.get(f"{address}0").json()
+    rest = client.get(f"{address}{page['next']}").json()
+
+    assert page["next"] == "1763800000.12"
+    assert [item["index"] for item in rest["items"]] == [3, 4]
+    assert client.get(f"{address}{12}").json()["code"] == "cursor-expired"
+
+
+def test_items_after_a_point_that_the_log_has_not_reached_are_refused_and_the_relay_looks(
+    client, owner, run_with_items
+):
+    client.force_login(owner)
+    answer = client.get(url("run-items", run_with_items) + "?after=21")
+
+    assert (answer.status_code, answer["Content-Type"]) == (410, "application/problem+json")
+    assert answer.json()["snapshot"] == url("run", run_with_items)
+    stream = Stream.objects.get(key=run_with_items.id)
+    assert (stream.dirty, stream.epoch) == (True, 1)
+
+
+def test_items_outlive_the_events_that_announced_them(client, owner, run_with_items):
+    Stream.objects.filter(key=run_with_items.id).update(pruned=15)
+    client.force_login(owner)
+    page = client.get(url("run-items", run_with_items) + "?after=10").json()
+    assert [item["index"] for item in page["items"]] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("query", ["after=x", "after=²", "after=" + "9" * 5_000, "step=%00"])

@@ -128,7 +128,7 @@ def test_the_key_of_an_erase_counts_until_nothing_is_left_to_remember_it(
     client.force_login(operator)
     assert erase(client, failed, key="").json()["errors"][0]["code"] == "bad_key"
     with monkeypatch.context() as patch:
-        patch.setattr("workflows.services.erasing._erase_outside", _fail)
+        patch.setattr("workflows.services.erasing.remove_files", _fail)
         with pytest.raises(OSError, match="the disk is away"):
             erase(client, failed)
     other = erase(client, failed, reason="another one")

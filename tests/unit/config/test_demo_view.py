@@ -53,6 +53,13 @@ def test_without_a_terminal_each_change_is_one_plain_line() -> None:
         assert line in text
 
 
+def test_after_a_reset_the_run_is_shown_from_its_beginning() -> None:
+    text, view = shown(terminal=False, events=[*EVENTS, {"type": "reset", "epoch": 2}, *EVENTS])
+
+    assert view.findings == 1
+    assert "the server's database was restored" in text
+
+
 def test_on_a_terminal_a_table_of_steps_stays_below_the_findings() -> None:
     text, _ = shown(terminal=True)
 

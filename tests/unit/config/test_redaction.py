@@ -10,6 +10,7 @@ from config.redaction import HIDDEN, MAX_TEXT_CHARS, clean_field, clean_text, is
         "redis://:canary@10.0.0.1:6379/0 is away",
         "Authorization: Bearer canary-canary-1234",
         "401 for key sk-canary-0123456789",
+        "signed with whsec_canary0123456789==",
         "password=canary, user=anna",
         'body {"api_key": "canary"}',
         "OPENAI_API_KEY=canary",

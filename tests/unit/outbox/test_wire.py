@@ -74,20 +74,38 @@ def test_shards_never_change_between_releases():
     assert wire.shard_of(ENTRY.stream_id) == 5
 
 
-@given(st.integers(0, 10**15), st.integers(1, 1000))
-def test_a_cursor_survives_the_wire(seq, epoch):
-    assert wire.parse_cursor(wire.format_cursor(seq, epoch=epoch), epoch=epoch) == seq
+NUMBERS = st.integers(0, 10**18 - 1)
+EPOCHS = st.integers(1, 10**18 - 1)  # seconds of a clock, usually
+CURSORS = st.builds(wire.Cursor, epoch=EPOCHS, seq=NUMBERS)
 
 
-def test_a_cursor_of_another_epoch_reads_from_the_start():
-    assert wire.parse_cursor("1.418", epoch=2) == 0
+@given(CURSORS)
+def test_a_cursor_survives_the_wire(cursor):
+    assert wire.parse_cursor(wire.format_cursor(cursor.seq, epoch=cursor.epoch)) == cursor
 
 
-def test_a_bare_cursor_is_taken_at_its_word_in_any_epoch():
-    assert wire.parse_cursor("418", epoch=2) == 418
+@given(CURSORS)
+def test_a_cursor_has_one_spelling_on_the_wire(cursor):
+    text = wire.format_cursor(cursor.seq, epoch=cursor.epoch)
+    read = wire.parse_cursor(f" {text} ")
+
+    assert wire.format_cursor(read.seq, epoch=read.epoch) == text
+    assert (cursor.epoch == 1) == text.isdigit()
 
 
-@pytest.mark.parametrize("text", ["", "-1", "x", "1.2.3", "1.", ".1", "٣", "9" * 30, "1e5"])
+@given(st.lists(CURSORS, min_size=1))
+def test_of_several_cursors_the_newest_epoch_wins_and_then_the_larger_number(cursors):
+    ahead = max(cursors)
+
+    assert ahead.epoch == max(cursor.epoch for cursor in cursors)
+    assert ahead.seq == max(cursor.seq for cursor in cursors if cursor.epoch == ahead.epoch)
+
+
+def test_a_bare_cursor_is_of_the_first_epoch():
+    assert wire.parse_cursor("418") == wire.parse_cursor("1.418") == wire.Cursor(epoch=1, seq=418)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "x", "1.2.3", "1.", ".1", "0.7", "٣", "9" * 30, "1e5", "1 .2"])
 def test_what_is_no_cursor_is_refused_with_a_sentence(text):
     with pytest.raises(ValueError, match="a cursor is"):
-        wire.parse_cursor(text, epoch=1)
+        wire.parse_cursor(text)

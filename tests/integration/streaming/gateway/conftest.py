@@ -16,11 +16,13 @@ from streaming import hints
 from streaming.gateway.access import Seen
 from streaming.gateway.drain import DRAIN
 from streaming.gateway.feeds import feeds
-from streaming.gateway.follow import follow, open_run
+from streaming.gateway.follow import follow
 from streaming.gateway.followed import Event, Followed
 from streaming.gateway.log import read_page
+from streaming.gateway.opening import open_run
 from streaming.gateway.reads import read
 from tests.factories import NOW, make_stream
+from tests.restoring import begin_epoch, prune, restore
 
 DEADLINE_SECONDS = 20
 
@@ -49,7 +51,7 @@ class Log:
 
     async def hint(self, first: int, last: int) -> dict[str, Any]:
         page = await read(read_page, self.run, after=first - 1, limit=last - first + 1)
-        return hints.events_message(self.run, 1, page.events, max_bytes=65_536)
+        return hints.events_message(self.run, page.epoch or 1, page.events, max_bytes=65_536)
 
     async def send(self, *types: str, **options: Any) -> int:
         """Commit, and tell of it."""
@@ -59,6 +61,26 @@ class Log:
 
     async def seqs(self) -> list[int]:
         return await read(lambda: list(Entry.objects.filter(stream=self.run).values_list("seq", flat=True)))
+
+    async def lose(self, count: int, *, is_noticed: bool = False) -> int:
+        """The database is restored to the moment before the last `count` events. Returns the epoch."""
+
+        @transaction.atomic
+        def lose() -> int:
+            restore(self.run, lost=count)
+            return begin_epoch(self.run) if is_noticed else Stream.objects.get(key=self.run).epoch
+
+        return await read(lose)
+
+    async def move_on(self) -> int:
+        """Somebody has noticed: a new epoch, and the hint of its first publication. Returns the epoch."""
+        epoch = await read(begin_epoch, self.run)
+        head = max(await self.seqs())
+        await self.tell(head, head)
+        return epoch
+
+    async def prune(self, up_to: int) -> None:
+        await read(prune, self.run, up_to=up_to)
 
     async def change(self, **fields: Any) -> None:
         await read(lambda: Stream.objects.filter(key=self.run).update(**fields))
@@ -124,7 +146,7 @@ def following(rights: Rights) -> Callable[..., Any]:
     """`async with following(log, after=3) as follower`"""
 
     @asynccontextmanager
-    async def start(log: Log, *, after: int = 0, **options: Any) -> AsyncIterator[Follower]:
+    async def start(log: Log, *, after: int | str = 0, **options: Any) -> AsyncIterator[Follower]:
         opening = await open_run(log.run, principal=None, access=rights, cursors=[str(after)])
         async with aclosing(follow(opening, **options)) as items:
             yield Follower(items)

@@ -120,9 +120,8 @@ async def test_hello_comes_at_once_and_events_as_they_are_told(ask, log):
 async def test_a_browser_that_comes_back_after_the_end_is_told_to_stop(ask, log):
     await log.write("run.created", "run.completed", closes=True)
 
-    for headers in ({"Last-Event-ID": "2"}, {"Last-Event-ID": "7"}):
-        response = await ask("?after=0", accept=SSE, **headers)
-        assert response.status_code == 204
+    response = await ask("?after=0", accept=SSE, **{"Last-Event-ID": "2"})
+    assert response.status_code == 204
 
 
 @pytest.mark.parametrize(("query", "header"), [("?after=2", "1"), ("?after=1", "2"), ("", "2")])

@@ -20,8 +20,9 @@ from streaming.gateway.drain import DRAIN
 from streaming.gateway.errors import Refused
 from streaming.gateway.feed import RunFeed
 from streaming.gateway.feeds import feeds
-from streaming.gateway.follow import follow, open_run
-from streaming.gateway.followed import Bye, CaughtUp, Denied, End, Event, Frame, Gap, Head, Opened, Reset
+from streaming.gateway.follow import follow
+from streaming.gateway.followed import Bye, CaughtUp, Denied, End, Event, Frame, Gap, Head, Opened
+from streaming.gateway.opening import open_run
 from streaming.gateway.reads import read
 from streaming.hints import LiveFrame
 from tests.integration.streaming.gateway.conftest import Follower
@@ -246,35 +247,6 @@ async def test_frames_are_shown_live_to_those_who_may_see_them(log, following, r
         await get_channel_layer().group_send(hints.group_of(log.run), message)
 
         assert await follower.next() == Frame(b'{"type":"step.progress"}')
-
-
-async def test_a_cursor_beyond_the_log_is_told_to_start_anew(log, following):
-    await log.write("message")
-    async with following(log, after=9) as follower:
-        _, reset = await follower.until(Reset)
-
-        assert reset == Reset(1, 1)
-        assert await follower.ends()
-
-
-async def test_a_restored_log_resets_those_who_follow_it(log, following, limits):
-    limits(HEARTBEAT_SECONDS=0.1)
-    await log.write("message", "message")
-    async with following(log) as follower:
-        await follower.until(CaughtUp)
-        await log.change(epoch=2, head=1, published=0)
-
-        assert (await follower.until(Reset))[1] == Reset(1, 2)
-
-
-async def test_a_log_that_became_shorter_resets_those_who_saw_more(log, following, limits):
-    limits(HEARTBEAT_SECONDS=0.1)
-    await log.write("message", "message")
-    async with following(log) as follower:
-        await follower.until(CaughtUp)
-        await log.change(head=1, published=0)
-
-        assert (await follower.until(Reset))[1] == Reset(1, 1)
 
 
 async def test_an_older_look_at_the_head_proves_nothing_against_a_newer_page(log, rights, following):

@@ -162,7 +162,7 @@ async def test_a_subscription_ends_with_the_session_at_the_next_heartbeat(
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
-@pytest.mark.parametrize("place", ["workflows.api.events.identify", "streaming.gateway.follow.read_tip"])
+@pytest.mark.parametrize("place", ["workflows.api.events.identify", "streaming.gateway.opening.read_tip"])
 async def test_without_a_database_the_log_is_refused_as_overloaded(
     visitor, application, monkeypatch, place, error
 ):

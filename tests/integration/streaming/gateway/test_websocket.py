@@ -134,6 +134,28 @@ async def test_a_subscription_from_its_cursor_to_the_end_and_beyond(connected, l
         assert (await socket.hear())["event"]["seq"] == 4
 
 
+async def test_a_subscription_of_the_log_before_is_reset_and_over_and_can_be_begun_anew(
+    connected, log, rights
+):
+    rights.seen = Seen(Audience.OPERATOR, snapshot="/api/v1/runs/this")
+    await log.write("run.created", "message")
+    epoch = await log.move_on()
+    async with connected() as socket:
+        await socket.say(type="subscribe", run=str(log.run), after="2")
+        assert (await socket.hear())["epoch"] == epoch
+        assert await socket.hear() == {
+            "type": "reset",
+            "run": str(log.run),
+            "head": 2,
+            "epoch": epoch,
+            "snapshot": "/api/v1/runs/this",
+        }
+
+        await socket.say(type="subscribe", run=str(log.run), after=f"{epoch}.1")
+        before, _ = await socket.until("caught_up")
+        assert [frame["event"]["seq"] for frame in before if frame["type"] == "event"] == [2]
+
+
 class Lossy(InMemoryChannelLayer):
     """Drops three messages in ten, doubles one, and lets one wait for the next: as the specification allows."""
 

@@ -50,7 +50,7 @@ def test_control_frames_say_the_same_on_every_transport():
         Head(4, 1): {"type": "hb", "head": 4, "epoch": 1},
         Gap(4, 9): {"type": "gap", "after": 4, "before": 9},
         End(4, "failed"): {"type": "end", "last_seq": 4, "state": "failed"},
-        Reset(4, 2): {"type": "reset", "head": 4, "epoch": 2},
+        Reset(4, 2, "/r"): {"type": "reset", "head": 4, "epoch": 2, "snapshot": "/r"},
     }
     for item, body in expected.items():
         name, data = sse.block(item, epoch=1).decode().rstrip("\n").split("\n")

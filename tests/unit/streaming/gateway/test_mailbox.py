@@ -4,6 +4,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outbox.wire import Cursor
 from streaming.gateway.mailbox import MAX_FRAMES, Mailbox
 from streaming.hints import EventsHint, LiveFrame, LogEvent
 
@@ -12,7 +13,7 @@ RUN = uuid4()
 
 def make_mailbox(**limits: int) -> Mailbox:
     values = {"max_events": 4, "max_bytes": 1_000, **limits}
-    return Mailbox(epoch=1, heard=0, heard_at=0.0, **values)
+    return Mailbox(epoch=1, heard=Cursor(epoch=1, seq=0), heard_at=0.0, **values)
 
 
 def hint(*seqs: int, epoch: int = 1, size: int = 1) -> EventsHint:

@@ -1,0 +1,98 @@
+"""Logs that a consumer may read what it missed from: the outbox's own tables, or the runs' streams in Redis."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+import orjson
+
+from outbox import wire
+from outbox.consumer import Event, Head
+from outbox.models import Entry, Stream
+from outbox.redis import client
+
+Fields = dict[bytes, bytes]
+
+
+class DatabaseLog:
+    """The tables of the outbox in the default database, which must be the primary: a replica may lag."""
+
+    def head(self, stream: UUID) -> Head | None:
+        row = Stream.objects.filter(key=stream).values_list("epoch", "head").first()
+        return Head(stream=stream, epoch=row[0], seq=row[1]) if row else None
+
+    def heads(
+        self, *, shards: Collection[int], since: datetime | None, after: UUID | None, limit: int
+    ) -> Sequence[Head]:
+        rows = Stream.objects.filter(shard__in=shards, head__gt=0)
+        if after is not None:
+            rows = rows.filter(key__gt=after)
+        if since is not None:
+            # A range of the primary key: it costs what is recent, however large the table is.
+            recent = Entry.objects.filter(id__gte=first_id_of(since))
+            rows = rows.filter(key__in=recent.values("stream_id"))
+        page = rows.order_by("key").values_list("key", "epoch", "head")[:limit]
+        return [Head(stream=key, epoch=epoch, seq=head) for key, epoch, head in page]
+
+    def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
+        rows = Entry.objects.filter(stream_id=stream, seq__gt=after).select_related("stream")
+        return [_event_of(entry) for entry in rows.order_by("seq")[:limit]]
+
+
+class RedisLog:
+    """The runs' streams in Redis, for a service that reaches neither the database nor the API of the outbox.
+
+    They keep the last few thousand events of a run, until a quarter of an hour after its end. What was lost before
+    it could be read there stays lost to the consumer, and it cannot be told of a loss before the run's next event.
+    """
+
+    def head(self, stream: UUID) -> Head | None:
+        return None  # of which epoch the newest stream is cannot be told without looking through all keys
+
+    def heads(
+        self, *, shards: Collection[int], since: datetime | None, after: UUID | None, limit: int
+    ) -> Sequence[Head]:
+        return []
+
+    def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
+        key = wire.run_stream(wire.shard_of(stream), stream, epoch)
+        page = cast(list[tuple[bytes, Fields]], client().xrange(key, min=f"{after + 1}-0", count=limit))
+        return [
+            event_of_fields(stream, int(entry_id.partition(b"-")[0]), epoch, fields)
+            for entry_id, fields in page
+            if b"e" in fields
+        ]
+
+
+def event_of_fields(stream: UUID, seq: int, epoch: int, fields: Fields) -> Event:
+    """What an entry of a Redis stream carries. Raises KeyError or ValueError if it is not one of ours."""
+    envelope = orjson.loads(fields[b"e"])
+    return Event(
+        stream=stream,
+        seq=seq,
+        epoch=epoch,
+        id=UUID(envelope["id"]),
+        type=envelope["type"],
+        audience=fields[b"aud"].decode(),
+        envelope=envelope,
+    )
+
+
+def _event_of(entry: Entry) -> Event:
+    # Through the wire form: a handler sees the same values wherever an event came from.
+    envelope = orjson.loads(wire.encode(wire.envelope(entry)))
+    return Event(
+        stream=entry.stream_id,
+        seq=entry.seq,
+        epoch=entry.stream.epoch,
+        id=entry.id,
+        type=entry.type,
+        audience=entry.audience,
+        envelope=envelope,
+    )
+
+
+def first_id_of(moment: datetime) -> UUID:
+    """The smallest id that an entry written at `moment` or later can have: UUIDv7 begins with milliseconds."""
+    return UUID(int=int(moment.timestamp() * 1_000) << 80)
