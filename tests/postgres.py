@@ -90,7 +90,6 @@ class Programs:
 
     def run(self, program: str, *arguments: Any) -> None:
         """Raises CalledProcessError after showing what the program said."""
-        groups: dict[str, Any] = {"user": self.user, "extra_groups": []} if self.user else {}
         answer = subprocess.run(
             [str(self.folder / program), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -99,7 +98,8 @@ class Programs:
             stderr=subprocess.STDOUT,
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-            **groups,
+            user=self.user,
+            extra_groups=[] if self.user else None,
         )
         if answer.returncode:
             sys.stderr.write((answer.stdout or b"").decode(errors="replace"))
