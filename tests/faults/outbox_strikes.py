@@ -9,13 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from django.db import connections
 
+from outbox import wire
+from outbox.clock import CLOCK
 from outbox.connections import PASSING, drop_broken
+from outbox.models import ShardLease
 from tests.faults.gate import Gate
-from tests.faults.system import Hit, System, wait_for
+from tests.faults.system import START_SECONDS, Hit, System, wait_for
 
 AWAY_SECONDS = 0.3
 BESIDE_SECONDS = 0.2
@@ -34,7 +38,7 @@ class Scene:
 
     gates: all its ways; gate: that of its next effect, which the gate knows by `loses`. is_done: whether what it was
     about to do is done, whoever did it. another: one that heeds leases; lawless: one that heeds none.
-    is_locked: nobody else can do it as long as it waits. end_leases: ends a time limit that no cell can wait for.
+    role: of its leases. is_locked: nobody else can do it as long as it waits. end_leases: ends a time limit that no cell can wait for.
     """
 
     system: System
@@ -42,6 +46,7 @@ class Scene:
     gates: tuple[Gate, ...]
     gate: Gate
     loses: bytes
+    role: str
     lease_seconds: float
     is_done: Callable[[], bool]
     another: Callable[[], AbstractContextManager[None]]
@@ -106,8 +111,18 @@ def _thread(work: Callable[[], None]) -> Iterator[None]:
 
 
 def kill(scene: Scene) -> None:
+    """SIGKILL. How long a new process takes to start is the machine's business, and not part of any limit here."""
+    killed_at = CLOCK.now()
     scene.system.signal(scene.hit.pid, signal.SIGKILL)
     scene.end_leases()
+    claimed_since = ShardLease.objects.filter(
+        role=scene.role, until__gt=killed_at + timedelta(seconds=scene.lease_seconds)
+    )
+    wait_for(
+        "another process in its place",
+        lambda: claimed_since.count() == wire.SHARD_COUNT,
+        seconds=START_SECONDS,
+    )
 
 
 def freeze(scene: Scene) -> None:

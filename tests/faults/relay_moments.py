@@ -32,9 +32,8 @@ BODY = "workflows.execute.before@charge.forward"
 KEPT = 3  # events that Redis still has of a run whose tail it lost
 MOVE = b"UPDATE outbox_stream AS s"
 REWIND = b'UPDATE "outbox_stream" SET "published"'
-# What was committed is in Redis: at once, but after the relay's end, when another process must start and get the lease.
+# After a fault, until what was committed is in Redis.
 PUBLISHED_SECONDS = 3.0
-RESTARTED_SECONDS = 20.0
 
 
 @dataclass(kw_only=True)
@@ -88,6 +87,7 @@ def _scene(system: System, run: UUID, hit: Hit, held: Hit, *, in_database: bool 
         gates=gates,
         gate=gates[0] if in_database else gates[1],
         loses=MOVE if in_database else SHA.encode(),
+        role="relay",
         lease_seconds=10.0 * system.scale,
         is_done=lambda: is_published(run),
         another=another_relay,
@@ -154,12 +154,11 @@ def play(moment: str, strike: str, system: System) -> list[UUID]:
         scene = MOMENTS[moment](system)
         STRIKES[strike](scene)
         # Before anything else is written, which would make the relay look again.
-        limit = RESTARTED_SECONDS if strike == "K" else PUBLISHED_SECONDS
-        wait_for("what was under way in Redis", lambda: is_in_redis(scene.run), seconds=limit)
+        wait_for("what was under way in Redis", lambda: is_in_redis(scene.run), seconds=PUBLISHED_SECONDS)
         scene.held.go_on()
         if rest(scene.run) != "completed":
             raise NeverHappened("the run did not complete")
-        wait_for("everything in Redis", lambda: is_in_redis(scene.run), seconds=limit)
+        wait_for("everything in Redis", lambda: is_in_redis(scene.run), seconds=PUBLISHED_SECONDS)
     found = _faults_of(scene, reader)
     if found:
         raise NeverHappened("; ".join(found))

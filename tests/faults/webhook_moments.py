@@ -73,6 +73,7 @@ def _scene(system: System, run: UUID, hit: Hit, webhook: Webhook) -> Scene:
         gates=(gate,),
         gate=gate,
         loses=b"COMMIT",
+        role=find(CONSUMER).role,
         lease_seconds=10.0 * system.scale,
         is_done=lambda: is_told(webhook, run),
         another=another_sender,
