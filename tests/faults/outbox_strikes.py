@@ -38,7 +38,8 @@ class Scene:
 
     gates: all its ways; gate: that of its next effect, which the gate knows by `loses`. is_done: whether what it was
     about to do is done, whoever did it. another: one that heeds leases; lawless: one that heeds none.
-    role: of its leases. is_locked: nobody else can do it as long as it waits. end_leases: ends a time limit that no cell can wait for.
+    is_locked: nobody else can do it as long as it waits. role: of its leases in the table of shards; end_leases: ends a
+    time limit that no cell can wait for.
     """
 
     system: System
