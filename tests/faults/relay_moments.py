@@ -34,6 +34,7 @@ MOVE = b"UPDATE outbox_stream AS s"
 REWIND = b'UPDATE "outbox_stream" SET "published"'
 # After a fault, until what was committed is in Redis.
 PUBLISHED_SECONDS = 3.0
+SLOWLY_SECONDS = 10.0  # three batches with a few dozen messages each, 40 ms apiece
 
 
 @dataclass(kw_only=True)
@@ -153,12 +154,13 @@ def play(moment: str, strike: str, system: System) -> list[UUID]:
     with reading() as reader:
         scene = MOMENTS[moment](system)
         STRIKES[strike](scene)
+        limit = SLOWLY_SECONDS if strike == "D" else PUBLISHED_SECONDS
         # Before anything else is written, which would make the relay look again.
-        wait_for("what was under way in Redis", lambda: is_in_redis(scene.run), seconds=PUBLISHED_SECONDS)
+        wait_for("what was under way in Redis", lambda: is_in_redis(scene.run), seconds=limit)
         scene.held.go_on()
         if rest(scene.run) != "completed":
             raise NeverHappened("the run did not complete")
-        wait_for("everything in Redis", lambda: is_in_redis(scene.run), seconds=PUBLISHED_SECONDS)
+        wait_for("everything in Redis", lambda: is_in_redis(scene.run), seconds=limit)
     found = _faults_of(scene, reader)
     if found:
         raise NeverHappened("; ".join(found))
