@@ -206,12 +206,13 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             "FAULTS_WEB": f"http://127.0.0.1:{web_port}",
             PROVIDER_VARIABLE: f"http://127.0.0.1:{provider_port}/effects",
         }
-        os.environ.update(environment)
+        # This process asks slowly, and the migrations are its own.
+        os.environ.update({**environment, "DATABASE_SESSION_LIMITS": ""})
         _prepare()
         gates = {name: Gate(postgres.socket) for name in GATED}
         supervisor = Supervisor(
             programs=_programs(gates, web_port=web_port, provider_port=provider_port),
-            environment={**os.environ, "LONGHAUL_FAILPOINTS_DIR": str(points)},
+            environment={**os.environ, **environment, "LONGHAUL_FAILPOINTS_DIR": str(points)},
             logs=folder / "logs",
             folder=ROOT,
             say=lambda sentence: None,
