@@ -165,7 +165,7 @@ class Visitor:
     def _start(self) -> None:
         while self.run is None and not self._given_up.is_set():
             try:
-                self.run = people.start("faults-order", key=self._key)
+                self.run = people.start("faults-order", key=self._key, tries=1)
             except (urllib.error.URLError, OSError, ValueError):
                 time.sleep(0.05)
 
