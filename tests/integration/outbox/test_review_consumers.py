@@ -44,7 +44,9 @@ class Killed(BaseException):
     pass
 
 
-def test_an_event_that_takes_the_process_with_it_is_counted_too_when_it_came_from_the_log(redis_client, clock):
+def test_an_event_that_takes_the_process_with_it_is_counted_too_when_it_came_from_the_log(
+    redis_client, clock
+):
     """A new consumer: the firehose was trimmed long since, the comparison brings the past."""
     stream, handler = make_stream(), Noting()
     write(stream, 2)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, ProgrammingError, connection, connections, transaction
 
 from outbox import epochs, relay, wire
 from outbox.append import append
@@ -251,7 +251,9 @@ def test_a_log_with_a_hole_is_one_streams_trouble(publisher, redis_client, clock
     assert not passed.more
 
 
-def test_a_hole_in_the_log_never_makes_redis_tell_an_event_under_another_number(publisher, redis_client, clock):
+def test_a_hole_in_the_log_never_makes_redis_tell_an_event_under_another_number(
+    publisher, redis_client, clock
+):
     stream = make_stream()
     write(stream, 5)
     Entry.objects.filter(stream=stream, seq=3).delete()
@@ -277,3 +279,26 @@ def test_a_restore_is_dealt_with_in_time_though_redis_is_frozen(clock, monkeypat
     monkeypatch.setattr(epochs, "client", Frozen)
     assert notice_restore(clock=clock) == 5
     assert len(calls) == 1
+
+
+def test_a_commit_that_appends_often_wakes_the_relay_once(redis_client):
+    stream = make_stream(shard=0)
+    with transaction.atomic():
+        for _ in range(3):
+            append(stream.key, messages(1), now=NOW)
+    assert redis_client.llen(wire.wake(0)) == 1
+
+
+def test_a_relay_that_may_not_ask_for_the_databases_identity_publishes_all_the_same(
+    redis_client, monkeypatch
+):
+    """Some hosts revoke pg_control_system(); a pooler may put a standby behind us for a moment."""
+
+    def refuse() -> str:
+        raise ProgrammingError("permission denied for function pg_control_system")
+
+    monkeypatch.setattr(epochs, "_identity", refuse)
+    stream = make_stream()
+    write(stream, 1)
+    RelayLoop().run(seconds=2)
+    assert redis_client.xlen(wire.run_stream(stream.shard, stream.key, 1)) == 1
