@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from outbox import wire
-from outbox.clock import CLOCK
 from outbox.consuming import loop as loops
 from outbox.consuming.logs import RedisLog
 from outbox.consuming.loop import RETRIES, ConsumerLoop
