@@ -1,4 +1,4 @@
-"""Defects of the relay that a review found. Each test says what should hold, and fails until it does."""
+"""What the relay survives: rivals that are refused with it, locked rows, a strange Redis, a log with a hole."""
 
 import threading
 from collections.abc import Callable
