@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -12,6 +13,7 @@ from uuid import UUID, uuid4
 from tests.faults.flows import PROVIDER_VARIABLE
 
 TIMEOUT_SECONDS = 15.0
+AGAIN_SECONDS = 0.1
 LOGIN = "Basic " + b64encode(b"olga:olga-password").decode()
 
 
@@ -38,10 +40,18 @@ def is_up() -> bool:
         return False
 
 
-def start(workflow: str, *, version: int = 1, key: str = "", **values: Any) -> UUID:
-    """`key`: of an earlier try of the same request."""
+def start(workflow: str, *, version: int = 1, key: str = "", tries: int = 5, **values: Any) -> UUID:
+    """As a careful client does: the same key until the server has answered. `key`: of an earlier request."""
     body = {"workflow": workflow, "version": version, "input": values}
-    return UUID(_api("POST", "/api/v1/runs", body, key=key or str(uuid4()))["id"])
+    key = key or str(uuid4())
+    for left in reversed(range(tries)):
+        try:
+            return UUID(_api("POST", "/api/v1/runs", body, key=key)["id"])
+        except urllib.error.HTTPError as error:
+            if error.code < 500 or not left:
+                raise
+            time.sleep(AGAIN_SECONDS)
+    raise AssertionError("tries must be positive")
 
 
 def cancel(run: UUID, *, undo: bool, tries: int = 20) -> None:

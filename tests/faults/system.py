@@ -188,7 +188,8 @@ def running_system(folder: Path, *, scale: float) -> Iterator[System]:
             "FAULTS_WEB": f"http://127.0.0.1:{web_port}",
             PROVIDER_VARIABLE: f"http://127.0.0.1:{provider_port}/effects",
         }
-        os.environ.update(environment)
+        # This process asks slowly, and the migrations are its own.
+        os.environ.update({**environment, "DATABASE_SESSION_LIMITS": ""})
         _prepare()
         gates = {name: Gate(postgres.socket) for name in (*GATED, *GUESTS)}
         redis_gates = {name: Gate(redis.port) for name in ("streams", "streams-of-relay", "broker")}
