@@ -75,15 +75,31 @@ def append(key: UUID, messages: Sequence[Message], *, now: datetime, closes: boo
         for offset, message in enumerate(messages)
     )
     failpoint("outbox.append.written")
-    # Robust: a wake-up that fails must not turn a committed request into an error. No partial: Django names in its log
-    # the function that failed, and would fail there itself.
-    transaction.on_commit(lambda: nudge.wake_relay(shard, key), robust=True)
+    _wake_on_commit(shard, key)
     return head
+
+
+class _Wake:
+    """Called after the commit. Not a partial: Django names in its log the function that failed, by this name."""
+
+    def __init__(self, shard: int, key: UUID) -> None:
+        self.stream = shard, key
+        self.__qualname__ = "wake_relay"
+
+    def __call__(self) -> None:
+        nudge.wake_relay(*self.stream)
+
+
+def _wake_on_commit(shard: int, key: UUID) -> None:
+    """Once a commit, however often it appends. Robust: a failing wake-up turns no committed request into an error."""
+    waiting = (entry[1] for entry in connection.run_on_commit)
+    if not any(isinstance(function, _Wake) and function.stream == (shard, key) for function in waiting):
+        transaction.on_commit(_Wake(shard, key), robust=True)
 
 
 def _refuse_bulk(message: Message) -> None:
     limit = conf().max_payload_bytes
-    size = len(wire.encode(message.payload))
+    size = len(wire.encode(message.payload)) + len(wire.encode(message.headers))
     if size > limit:
         raise PayloadTooLarge(
             f"the payload of {message.type} has {size} bytes, the limit is {limit} "

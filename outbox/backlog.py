@@ -110,15 +110,20 @@ def envelopes(waiting: Waiting) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     run = str(waiting.key)
     for row in waiting.rows:
-        yield (
-            row.audience,
-            wire.envelope_of(
-                seq=row.seq,
-                id=row.id if len(row.id) == UUID_CHARACTERS else str(UUID(row.id)),
-                type=row.type,
-                run=run,
-                headers=orjson.loads(row.headers),
-                time=row.time if isinstance(row.time, str) else wire.timestamp(row.time.replace(tzinfo=UTC)),
-                data=orjson.loads(row.payload),
-            ),
-        )
+        headers, data = orjson.loads(row.headers), orjson.loads(row.payload)
+        yield row.audience, wire.envelope_of(headers=headers, data=data, **_told(run, row))
+
+
+def stub_of(waiting: Waiting) -> dict[str, Any]:
+    """The tombstone of the first entry."""
+    return wire.stub(_told(str(waiting.key), waiting.rows[0]))
+
+
+def _told(run: str, row: Row) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "id": row.id if len(row.id) == UUID_CHARACTERS else str(UUID(row.id)),
+        "type": row.type,
+        "run": run,
+        "time": row.time if isinstance(row.time, str) else wire.timestamp(row.time.replace(tzinfo=UTC)),
+    }

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, Value
-from django.db.models.functions import Greatest, Least
+from django.db.models.functions import Greatest
 
 from outbox.backlog import Waiting, prepared
 from outbox.clock import Clock
@@ -39,16 +39,17 @@ SET published = CASE WHEN v.column3 > s.published THEN v.column3 ELSE s.publishe
     dirty = s.head > v.column3, failures = v.column4, retry_at = NULL
 FROM (VALUES {rows}) AS v
 WHERE s.key = v.column1 AND s.epoch = v.column2 AND s.head >= v.column3 {free}
+RETURNING key
 """
 # A writer in the middle of its transaction holds its stream's row: the relay does not wait for it, nor two relays for
 # each other in a circle. What is skipped stays dirty, and the next pass finds that Redis has it.
 FREE = "AND s.key IN (SELECT key FROM outbox_stream WHERE key IN ({keys}) FOR NO KEY UPDATE SKIP LOCKED)"
 
 
-def move_cursors(moves: Sequence[Move]) -> None:
-    """One statement for all streams of a pass."""
+def move_cursors(moves: Sequence[Move]) -> set[UUID]:
+    """One statement for all streams of a pass. Returns those that moved."""
     if not moves:
-        return
+        return set()
     uuid, number = ("%s::uuid", "%s::bigint") if connection.vendor == "postgresql" else ("%s", "%s")
     rows = ", ".join([f"({uuid}, {number}, {number}, {number})"] * len(moves))
     keys = [prepared(move.key) for move in moves]
@@ -61,24 +62,33 @@ def move_cursors(moves: Sequence[Move]) -> None:
         parameters += keys
     with connection.cursor() as cursor:
         cursor.execute(MOVE.format(rows=rows, free=free), parameters)
+        return {key if isinstance(key, UUID) else UUID(key) for (key,) in cursor.fetchall()}
 
 
 def rewind(waiting: Waiting, last: int) -> None:
     """Publish again from `last` + 1, unless another relay has moved the cursor meanwhile."""
-    same = Stream.objects.filter(key=waiting.key, epoch=waiting.epoch, published=waiting.published)
-    same.update(published=Greatest(Value(last), F("pruned")), dirty=True)
+    _update(waiting, published=Greatest(Value(last), F("pruned")), dirty=True)
 
 
 def back_off(waiting: Waiting, *, clock: Clock) -> float:
     """This stream waits alone; the others go on. Returns seconds."""
     limits = conf()
     wait = min(limits.relay_retry_cap_seconds, limits.relay_retry_seconds * 2.0 ** min(waiting.failures, 30))
-    if waiting.failures == limits.relay_poison_tries:
-        wait = 0.0  # the one entry at fault is found, and its tombstone needs no wait
-    Stream.objects.filter(key=waiting.key, epoch=waiting.epoch).update(
-        failures=Least(F("failures") + 1, MAX_FAILURES), retry_at=clock.now() + timedelta(seconds=wait)
-    )
+    failures = min(waiting.failures + 1, MAX_FAILURES)
+    _update(waiting, failures=failures, retry_at=clock.now() + timedelta(seconds=wait))
     return wait
+
+
+def _update(waiting: Waiting, **values: Any) -> None:
+    """Compare and set: what another relay has found out since is the later word. A row that a writer holds is left
+    alone; the stream stays dirty, and the next pass comes to the same.
+    """
+    same = Stream.objects.filter(
+        key=waiting.key, epoch=waiting.epoch, published=waiting.published, failures=waiting.failures
+    )
+    with transaction.atomic():
+        if same.select_for_update(skip_locked=True, no_key=True).exists():
+            same.update(**values)
 
 
 def behind(heads: Collection[tuple[UUID, int, int]]) -> list[tuple[UUID, int]]:

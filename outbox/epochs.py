@@ -8,6 +8,7 @@ make everybody reload.
 """
 
 import logging
+from collections.abc import Sequence
 from uuid import UUID
 
 import redis
@@ -31,20 +32,23 @@ def start_new_epoch(key: UUID, *, seen: int, clock: Clock) -> bool:
 
     The last event is published again in the new epoch, so that everybody hears of it.
     """
-    streams = Stream.objects.filter(key=key, epoch=seen)
-    if not _move_on(streams, clock=clock):
-        return False
+    with transaction.atomic():
+        # A row that a writer holds is left alone: the relay comes to it again.
+        streams = Stream.objects.filter(key=key, epoch=seen)
+        is_free = streams.select_for_update(skip_locked=True, no_key=True).exists()
+        if not is_free or not _move_on(streams, clock=clock):
+            return False
     extra = {"run": str(key), "former_epoch": seen}
     logger.error("the database is behind what was published; the stream starts anew", extra=extra)
-    _drop_former(key, seen)
+    _drop_former([(key, seen)])
     return True
 
 
 def notice_restore(*, clock: Clock) -> int:
     """Compare the database's identity with the one that the log was last written to; how many streams start anew.
 
-    A restore or failover ends every session, so it is enough to ask once a connection. Says nothing on SQLite, whose
-    files have no identity: there the relay and the readers notice.
+    A restore or failover ends every session, unless a pooler keeps it. Says nothing on SQLite, whose files have no
+    identity, nor of a dump that was loaded into the same cluster: there the relay and the readers notice.
     """
     identity = _identity()
     if not identity or KnownDatabase.objects.filter(identity=identity).exists():
@@ -60,8 +64,7 @@ def notice_restore(*, clock: Clock) -> int:
         KnownDatabase.objects.filter(pk=known.pk).update(identity=identity, since=clock.now())
     extra = {"identity": identity, "former_identity": known.identity, "streams": moved}
     logger.error("another database than before; streams start anew", extra=extra)
-    for key, epoch in former:
-        _drop_former(key, epoch)
+    _drop_former(former)
     return moved
 
 
@@ -98,13 +101,16 @@ def _move_on(streams: "models.QuerySet[Stream]", *, clock: Clock) -> int:
     )
 
 
-def _drop_former(key: UUID, epoch: int) -> None:
-    """Nobody reads the former stream any more; with Redis away it goes when its time is over."""
+def _drop_former(former: Sequence[tuple[UUID, int]]) -> None:
+    """Nobody reads the former streams any more; with Redis away they go when their time is over."""
     try:
-        client().unlink(wire.run_stream(wire.shard_of(key), key, epoch))
+        with client().pipeline(transaction=False) as pipe:
+            for key, epoch in former:
+                pipe.unlink(wire.run_stream(wire.shard_of(key), key, epoch))
+            pipe.execute()
     except redis.RedisError as error:
-        extra = {"run": str(key), "error": type(error).__name__}
-        logger.warning("former stream stays for a while", extra=extra)
+        extra = {"streams": len(former), "error": type(error).__name__}
+        logger.warning("former streams stay for a while", extra=extra)
 
 
 def suspect(key: UUID) -> None:

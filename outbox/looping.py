@@ -33,9 +33,10 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS: Final = 1.0
 NAMES_PER_TURN: Final = 100
 UUID_CHARACTERS: Final = 36
+PROBE_SECONDS: Final = 60
 LEASE_RENEWALS: Final = 3  # within the time of a lease
 
-AWAY = (redis.ConnectionError, redis.TimeoutError, DatabaseError, *PASSING)
+AWAY = (redis.RedisError, *PASSING)
 
 
 class RelayLoop:
@@ -60,14 +61,15 @@ class RelayLoop:
             if self._is_running:
                 return
             self._is_running = True
-        turns = _Turns(self._stopping, clock=self._clock)
         try:
+            turns = _Turns(self._stopping, clock=self._clock)
             while not self._is_over():
                 turns.turn()
-        finally:
-            with self._state:
-                self._is_running = False
-            turns.end()
+        except BaseException:
+            with self._state:  # not when it ended by itself: by now another one may run
+                self._is_running, self._until = False, 0.0
+            raise
+        turns.end()
 
     def _is_over(self) -> bool:
         # Under the lock: whoever asks for more time either is heard, or finds that the loop has ended.
@@ -90,21 +92,29 @@ class _Turns:
         self._leases = ShardLeases("relay", clock=clock)
         self._shards: Sequence[int] = ()
         self._renew_at = self._scan_at = 0.0
-        self._is_away = False
+        self._is_away = self._is_deaf = False
         self._session: Any = None  # the one whose database was looked at
 
     def turn(self) -> None:
         try:
             drop_broken()
-            if self._is_away:  # one probe: not a backlog read for nothing
-                self._redis.ping()
+            if (
+                self._is_away
+            ):  # one probe, and not a backlog read for nothing. A server may answer and take nothing.
+                self._redis.set(wire.PROBE, 1, ex=PROBE_SECONDS)
                 self._is_away = False
             self._take_turn()
         except AWAY as error:
             self._is_away = self._is_away or isinstance(error, redis.RedisError)
             logger.warning("Redis or database away; entries wait", extra={"error": type(error).__name__})
-            self._scan_at = 0.0
-            self._stopping.wait(POLL_SECONDS)
+            self._wait()
+        except Exception:  # a relay that ends of one turn publishes nothing at all
+            logger.exception("a turn of the relay failed")
+            self._wait()
+
+    def _wait(self) -> None:
+        self._scan_at = 0.0
+        self._stopping.wait(POLL_SECONDS)
 
     def end(self) -> None:
         with suppress(*AWAY):
@@ -116,8 +126,7 @@ class _Turns:
             self._stopping.wait(POLL_SECONDS)
             return
         if self._session is not connection.connection or connection.connection is None:
-            notice_restore(clock=self._clock)
-            self._session = connection.connection
+            self._look_which_database()
         names = self._wait_for_names(seconds=self._scan_at - time.monotonic())
         passed = relay_named(self._publisher, names, clock=self._clock)
         self._scan_if_due(passed)
@@ -127,7 +136,21 @@ class _Turns:
             return
         self._shards = sorted(self._leases.hold())
         self._renew_at = time.monotonic() + conf().shard_lease_seconds / LEASE_RENEWALS
+        self._session = None  # behind a pooler a session outlives its server
         failpoint("outbox.relay.leased")
+
+    def _look_which_database(self) -> None:
+        """Before anything is published from it."""
+        try:
+            notice_restore(clock=self._clock)
+        except PASSING:
+            raise
+        except DatabaseError as error:  # a host may keep the question to itself
+            extra = {"error": type(error).__name__}
+            logger.warning(
+                "the database does not say which one it is; a restore is noticed later", extra=extra
+            )
+        self._session = connection.connection
 
     def _scan_if_due(self, passed: Passed) -> None:
         """A backlog goes by slices, with the named streams between them."""
@@ -140,6 +163,18 @@ class _Turns:
         lists = [wire.wake(shard) for shard in self._shards]
         self._shards = [*self._shards[1:], self._shards[0]]  # Redis takes the first list that has something
         pop = partial(self._redis.blmpop, seconds) if seconds > 0 else self._redis.lmpop
-        answer = pop(len(lists), *lists, direction="LEFT", count=NAMES_PER_TURN)
+        try:
+            answer = pop(len(lists), *lists, direction="LEFT", count=NAMES_PER_TURN)
+            self._is_deaf = False
+        except redis.ResponseError as error:
+            self._miss_names(error, seconds=seconds)
+            return set()
         _, names = cast("tuple[bytes, list[bytes]]", answer or (b"", []))
         return {UUID(name.decode()) for name in names if len(name) == UUID_CHARACTERS}
+
+    def _miss_names(self, error: redis.ResponseError, *, seconds: float) -> None:
+        """A server that takes no writes, or one before 7.0: the look into the database goes on without names."""
+        if not self._is_deaf:
+            logger.warning("wake-ups cannot be heard", extra={"error": str(error)[:200]})
+        self._is_deaf = True
+        self._stopping.wait(max(0.0, seconds))

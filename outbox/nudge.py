@@ -62,7 +62,7 @@ breaker = Breaker()
 def wake_relay(shard: int, key: UUID) -> None:
     """Tell the relay that stream `key` is dirty, or that somebody watches it. What is named goes before the backlog.
 
-    Never raises, never waits longer than its limit.
+    Never raises. Waits for each answer within its limit; a new connection needs a few.
     """
     if not breaker.allows():
         return

@@ -28,8 +28,12 @@ AWAY: Final = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.NoScriptError,
     redis.exceptions.NoPermissionError,
+    redis.exceptions.ClusterDownError,  # and a replica that has lost its primary
+    redis.exceptions.ClusterCrossSlotError,
+    redis.exceptions.AskError,  # and moved
+    redis.exceptions.TryAgainError,
 )
-AWAY_CODES: Final = ("MISCONF", "NOREPLICAS", "BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+AWAY_CODES: Final = ("MISCONF", "NOREPLICAS", "BUSY")
 
 
 @dataclass(frozen=True, kw_only=True)

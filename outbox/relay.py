@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import redis
+
 from outbox import cursors, epochs, wire
-from outbox.backlog import Waiting, envelopes, read_backlog, read_named
+from outbox.backlog import Waiting, envelopes, read_backlog, read_named, stub_of
 from outbox.clock import Clock
 from outbox.conf import conf
 from outbox.cursors import Move
@@ -109,33 +111,48 @@ def _encoded(waiting: Iterable[Waiting], *, clock: Clock) -> Iterator[Claimed]:
         try:
             yield stream, _batch(stream)
         except (TypeError, ValueError) as error:
-            _refused(stream, error, clock=clock)
+            if _is_alone(stream) and _is_whole(stream):
+                yield stream, _tombstone(stream, error)
+            else:
+                _refused(stream, error, clock=clock)
 
 
 def _batch(stream: Waiting) -> Batch:
-    """Raises what `wire.encode` raises for something that is no JSON."""
-    is_stub = _is_at_fault(stream)
-    first = stream.rows[0].seq if stream.rows else stream.published + 1
+    """Raises ValueError for a log with a hole, and what `wire.encode` raises for something that is no JSON."""
+    if not _is_whole(stream):
+        raise ValueError(f"the log has a hole after {stream.published}")
+    entries = [(audience, wire.encode(envelope)) for audience, envelope in envelopes(stream)]
+    return _batch_of(stream, entries, is_stub=False)
+
+
+def _tombstone(stream: Waiting, error: Exception) -> Batch:
+    """Instead of the one entry that is refused. Of its content nothing is read."""
+    (row,) = stream.rows
+    extra = {"run": str(stream.key), "seq": row.seq, "error": f"{type(error).__name__}: {error}"[:200]}
+    logger.error("entry replaced by a tombstone in Redis; the log has it", extra=extra)
+    return _batch_of(stream, [(row.audience, wire.encode(stub_of(stream)))], is_stub=True)
+
+
+def _batch_of(stream: Waiting, entries: list[tuple[str, bytes]], *, is_stub: bool) -> Batch:
     return Batch(
         key=stream.key,
         shard=stream.shard,
         epoch=stream.epoch,
         base=stream.published,
-        first=first,
-        entries=[
-            (audience, wire.encode(wire.stub(envelope) if is_stub else envelope))
-            for audience, envelope in envelopes(stream)
-        ],
-        closes=stream.closed and first + len(stream.rows) - 1 == stream.head,
-        is_stub=is_stub and bool(stream.rows),
+        first=stream.published + 1,
+        entries=entries,
+        closes=stream.closed and stream.published + len(entries) == stream.head,
+        is_stub=is_stub,
     )
 
 
-def _is_at_fault(stream: Waiting) -> bool:
-    """Whether its next entry was refused alone, after the batches before were. If its tombstone is refused too, it
-    was not the entry.
-    """
-    return stream.failures == conf().relay_poison_tries + 1
+def _is_whole(stream: Waiting) -> bool:
+    return all(row.seq == stream.published + number for number, row in enumerate(stream.rows, 1))
+
+
+def _is_alone(stream: Waiting) -> bool:
+    """Whether its entries go one by one now, so that a refusal is about the one entry."""
+    return stream.failures >= conf().relay_poison_tries and len(stream.rows) == 1
 
 
 def _pipelines(claimed: Iterable[Claimed]) -> Iterator[list[Claimed]]:
@@ -154,34 +171,48 @@ def _pipelines(claimed: Iterable[Claimed]) -> Iterator[list[Claimed]]:
 def _settle(
     publisher: Publisher, group: Sequence[Claimed], answers: Sequence[Answer], *, clock: Clock
 ) -> Passed:
-    moves: list[Move] = []
-    published, more = 0, False
-    for (stream, batch), answer in zip(group, answers, strict=True):
+    settled = [
+        _buried(publisher, stream, batch, answer)
+        for (stream, batch), answer in zip(group, answers, strict=True)
+    ]
+    moves = [
+        Move(stream.key, stream.epoch, answer.last, _failures_after(stream, batch))
+        for stream, batch, answer in settled
+        if isinstance(answer, Appended)
+    ]
+    # The cursors first: of what follows nothing must keep them from moving.
+    moved = cursors.move_cursors(moves)
+    published, more = 0, _notice_ahead(group, moves, clock=clock)
+    for stream, batch, answer in settled:
         match answer:
-            case Appended(last=last):
-                moves.append(Move(stream.key, stream.epoch, last, _failures_after(stream, batch)))
+            case Appended():
                 published += len(batch.entries)
-                more = more or batch.last < stream.head
+                more = more or (batch.last < stream.head and stream.key in moved)
             case Gap(last=last):
                 _rewind(publisher, stream, batch, last)
                 more = True
             case Diverged():
-                epochs.start_new_epoch(stream.key, seen=stream.epoch, clock=clock)
-                more = True
+                more = epochs.start_new_epoch(stream.key, seen=stream.epoch, clock=clock) or more
             case error:
-                more = _refused(stream, error, clock=clock) == 0 or more
-    cursors.move_cursors(moves)
-    return Passed(published, _notice_ahead(group, moves, clock=clock) or more)
+                _refused(stream, error, clock=clock)
+    return Passed(published, more)
+
+
+def _buried(
+    publisher: Publisher, stream: Waiting, batch: Batch, answer: Answer
+) -> tuple[Waiting, Batch, Answer]:
+    """If one entry alone is refused, and its tombstone is not, then it was the entry and not the stream."""
+    if not isinstance(answer, redis.RedisError) or not _is_alone(stream) or batch.is_stub:
+        return stream, batch, answer
+    tombstone = _tombstone(stream, answer)
+    (answer,) = publisher.publish([tombstone])
+    return stream, tombstone, answer
 
 
 def _failures_after(stream: Waiting, batch: Batch) -> int:
     """One by one until the entry at fault is found: the innocent ones before it do not end the search."""
-    if stream.failures == conf().relay_poison_tries and batch.last < stream.head:
-        return stream.failures
-    if batch.is_stub:
-        extra = {"run": str(stream.key), "seq": batch.first}
-        logger.error("entry replaced by a tombstone in Redis; the log has it", extra=extra)
-    return 0
+    is_searching = _is_alone(stream) and not batch.is_stub and batch.last < stream.head
+    return stream.failures if is_searching else 0
 
 
 def _rewind(publisher: Publisher, stream: Waiting, batch: Batch, last: int) -> None:
@@ -206,15 +237,12 @@ def _notice_ahead(group: Sequence[Claimed], moves: Sequence[Move], *, clock: Clo
     return bool(ahead)
 
 
-def _refused(stream: Waiting, error: Exception, *, clock: Clock) -> float:
-    """Seconds that the stream waits now."""
-    wait = cursors.back_off(stream, clock=clock)
+def _refused(stream: Waiting, error: Exception, *, clock: Clock) -> None:
     extra = {
         "run": str(stream.key),
         "seq": stream.published + 1,
         "failures": stream.failures + 1,
-        "wait_seconds": wait,
+        "wait_seconds": cursors.back_off(stream, clock=clock),
         "error": f"{type(error).__name__}: {error}"[:200],
     }
     logger.error("stream not published", extra=extra)
-    return wait

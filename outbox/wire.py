@@ -98,6 +98,9 @@ def id_before(entry_id: UUID, *, seconds: float) -> UUID:
     return UUID(int=max(0, (entry_id.int >> 80) - int(seconds * 1_000)) << 80)
 
 
+PROBE = f"{PREFIX}:probe"  # written to see whether Redis takes anything at all
+
+
 def timestamp(moment: datetime) -> str:
     """RFC 3339, UTC, milliseconds: `2026-11-22T09:31:04.512Z`. Takes aware datetimes only."""
     if moment.tzinfo is None:
@@ -150,8 +153,8 @@ def frame(
 
 def stub(envelope: Mapping[str, Any]) -> dict[str, Any]:
     """The tombstone of an event that Redis does not take: who and when, and nothing of its content."""
-    kept = ("v", "seq", "id", "type", "run", "time")
-    return {**{name: envelope[name] for name in kept}, "tombstone": True}
+    kept = ("seq", "id", "type", "run", "time")
+    return {"v": ENVELOPE_VERSION, **{name: envelope[name] for name in kept}, "tombstone": True}
 
 
 class Decoder(json.JSONDecoder):

@@ -30,7 +30,7 @@ from streaming.gateway.followed import (
     Head,
 )
 from streaming.gateway.mailbox import Mailbox
-from streaming.gateway.naming import report_ahead
+from streaming.gateway.naming import report_ahead, report_shrunk
 from streaming.gateway.opening import Opening
 from streaming.gateway.order import Order
 from streaming.hints import LogEvent
@@ -193,7 +193,9 @@ class _Follower:
         if tip is None:
             return [Denied()]
         if not tip.goes_on_from(self._cursor):
-            if self._cursor > tip.cursor:
+            if tip.epoch == self._opening.tip.epoch and tip.seq < self._opening.tip.seq:
+                await report_shrunk(self._opening.run, epoch=tip.epoch)
+            elif self._cursor > tip.cursor:
                 await report_ahead(self._opening.run)
             return [self._opening.reset(tip)]
         self._order.hear(tip.seq)
