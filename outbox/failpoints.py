@@ -11,6 +11,7 @@ Names that are not registered are refused, so that a renamed point cannot leave 
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,8 @@ class InjectedFailure(RuntimeError):
 
 
 def _signal(number: signal.Signals) -> Action:
-    return lambda hit: os.kill(os.getpid(), number)
+    # To this thread: sent to the process, it may reach another thread first, and this one goes on a little.
+    return lambda hit: signal.pthread_kill(threading.get_ident(), number)
 
 
 def _raise(hit: Path | None) -> None:

@@ -23,7 +23,7 @@ from workflows.services.stranded import find_stranded
 from workflows.states import AttemptKind, AttemptState, StepKind, StepState
 from workflows.testing import invariants
 
-STREAM_SECONDS = 5.0
+STREAM_SECONDS = 20.0  # for a relay that was killed and starts again, on a busy machine
 DONE = {StepState.COMPLETED, StepState.COMPENSATED}
 
 

@@ -29,7 +29,7 @@ from workflows.models import Run
 
 FIRST_BODY = "workflows.execute.before@reserve.forward"
 AWAY_SECONDS = 0.5  # how long Redis takes nothing, or answers nobody
-BACKLOG_RUNS = 5
+BACKLOG_RUNS = 3
 
 
 def _nothing(redis: RedisServer) -> None:
