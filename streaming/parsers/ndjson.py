@@ -9,16 +9,18 @@ import codecs
 import re
 from typing import Any
 
-from streaming.parsers.base import End, ParserError, Reason, Refused, Result
+from streaming.parsers.base import End, ParserError, Position, Reason, Refused, Result
 from streaming.parsers.collector import Collector
 from streaming.parsers.held import Held, Piece
 from streaming.parsers.limits import Limits
 from streaming.parsers.lines import Encoder, Line, LineSplitter
+from streaming.parsers.repair import Mender
 from streaming.parsers.structure import Structure
-from streaming.parsers.values import ValueReader
+from streaming.parsers.values import UNSURE, ValueReader
 
 # An answer written as one JSON list is read as well: its brackets and commas are what stands between objects.
 BETWEEN = re.compile(r"[\s,\[\]]*+")
+AROUND = b" \t\r,[]"
 # In prose only what looks like a first member begins an object: "use {x} like this" does not.
 CANDIDATE = re.compile(r'\{(?=\s*(?:"|$))')
 
@@ -26,12 +28,13 @@ CANDIDATE = re.compile(r'\{(?=\s*(?:"|$))')
 class NdjsonParser:
     """Memory: one line, one held object and the results not yet taken. Cost: linear in the bytes fed."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, repair: bool = False) -> None:
+        """repair: mend an object that is almost JSON; see `repair`."""
         self._limits = limits or Limits()
         self._encoder = Encoder()
         self._lines = LineSplitter(self._limits.max_line_bytes)
         self._reader = ValueReader(self._limits)
-        self._out = Collector(self._limits)
+        self._out = Collector(self._limits, mend=Mender(self._reader).read if repair else None)
         self._held: Held | None = None
         self._room = self._limits.max_document_bytes
         self._is_closed = False
@@ -79,7 +82,23 @@ class NdjsonParser:
     def _line(self, line: Line) -> None:
         if line.is_overlong:
             self._refuse_line(Reason.TOO_LONG, line)
-            return
+        elif self._held or not self._is_plain(line):
+            self._decoded(line)
+
+    def _is_plain(self, line: Line) -> bool:
+        """Take the line if it is one object and nothing else that needs a second look."""
+        body = line.data.lstrip(AROUND)
+        blanks = len(line.data) - len(body)
+        body = body.rstrip(AROUND)
+        if not (body.startswith(b"{") and body.endswith(b"}")):
+            return False
+        value = self._reader.quick(body)
+        if value is UNSURE:
+            return False
+        self._out.item(value, Position(line.number, line.offset + blanks), body)
+        return True
+
+    def _decoded(self, line: Line) -> None:
         try:
             piece = Piece(line.data.decode() + "\n", line.position)
         except UnicodeDecodeError as error:
@@ -126,7 +145,7 @@ class NdjsonParser:
             value, end = self._reader.read(piece.text, start, is_alone=is_alone)
         except Refused as refusal:
             return self._refuse_object(piece, start, refusal)
-        self._item(value, piece, start, end)
+        self._out.item(value, piece.at(start), piece.text[start:end])
         return end
 
     def _refuse_object(self, piece: Piece, start: int, refusal: Refused) -> int:
@@ -140,14 +159,8 @@ class NdjsonParser:
             found = CANDIDATE.search(text, end)
             end = found.start() if found else len(text)
         raw = text[start:end].rstrip(" \t\n,")
-        self._out.reject(refusal.reason, piece.at(start), raw, detail=refusal.detail)
+        self._out.refuse(refusal, piece.at(start), raw)
         return end
-
-    def _item(self, value: dict[str, Any], piece: Piece, start: int, end: int) -> None:
-        if self._out.is_full:
-            self._out.reject(Reason.TOO_MANY_ITEMS, piece.at(start), piece.text[start:end])
-        else:
-            self._out.item(value, piece.at(start))
 
     def _go_on(self, held: Held, piece: Piece, line: Line) -> None:
         if held.excludes(piece.text) or (held.is_in_string and self._is_new_object(held, piece)):
@@ -167,13 +180,12 @@ class NdjsonParser:
 
     def _close_object(self, held: Held, *, rest: str) -> None:
         text = held.text.removesuffix(rest)
-        first = Piece(text, held.position)
         try:
             value, end = self._reader.read(text)
         except Refused as refusal:
-            self._out.reject(refusal.reason, held.position, text, detail=refusal.detail)
+            self._out.refuse(refusal, held.position, text)
         else:
-            self._item(value, first, 0, end)
+            self._out.item(value, held.position, text[:end])
 
     def _abandon(self, held: Held) -> None:
         """The held object was broken off; lines of it that are whole objects never were part of it."""
