@@ -50,8 +50,7 @@ class Position(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """One complete value. It is final: nothing that follows in the text changes it.
 
     value: an object, if it was a line; any JSON, if it stood at a path of a document.  pointer: where in the
@@ -67,8 +66,7 @@ class Parsed:
     repaired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A piece that was not taken; the rest of the answer is.
 
     raw: the text as written, at most `max_raw_bytes` of it; NUL as U+FFFD and invalid bytes as `\\xff`, so

@@ -1,6 +1,7 @@
 """Chunks to lines, by bytes: a newline byte is never part of another character, so nothing is decoded cut."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from streaming.parsers.base import Position
@@ -26,6 +27,9 @@ class Line(NamedTuple):
         return self.size > len(self.data)
 
 
+NO_LINES: tuple[Line, ...] = ()
+
+
 class LineSplitter:
     """Holds one unfinished line, never more of it than the limit. Each byte is looked at once."""
 
@@ -36,17 +40,15 @@ class LineSplitter:
         self._number = 1
         self._offset = 0
 
-    def feed(self, chunk: bytes) -> list[Line]:
+    def feed(self, chunk: bytes) -> Sequence[Line]:
         if b"\n" not in chunk:
             self._keep(chunk)
-            return []
+            return NO_LINES
         first, *others = chunk.split(b"\n")
+        rest = others.pop()
         self._keep(first)
-        lines = [self._finish()]
-        for data in others[:-1]:
-            self._keep(data)
-            lines.append(self._finish())
-        self._keep(others[-1])
+        lines = [self._finish(), *map(self._whole, others)]
+        self._keep(rest)
         return lines
 
     def close(self) -> Line:
@@ -54,10 +56,22 @@ class LineSplitter:
         return self._finish()
 
     def _keep(self, data: bytes) -> None:
-        # One byte more than the limit, so that a carriage return at the limit does not count.
-        room = self._limit + 1 - len(self._buffer)
-        self._buffer += data if len(data) <= room else data[:room]
         self._size += len(data)
+        # One byte more than the limit, so that a carriage return at the limit does not count.
+        if self._size <= self._limit + 1:
+            self._buffer += data
+        else:
+            self._buffer += data[: self._limit + 1 - len(self._buffer)]
+
+    def _whole(self, data: bytes) -> Line:
+        """A line that came in one chunk, and not as the first of the answer."""
+        size = len(data)
+        number, offset = self._number, self._offset
+        self._number += 1
+        self._offset += size + 1
+        if data.endswith(b"\r"):
+            data, size = data[:-1], size - 1
+        return Line(data if size <= self._limit else data[: self._limit], number, offset, size)
 
     def _finish(self) -> Line:
         data = bytes(self._buffer)
@@ -82,6 +96,11 @@ class Encoder:
     def __init__(self) -> None:
         self._half = ""
         self.replaced = 0
+
+    def bytes_of(self, chunk: bytes | str) -> bytes:
+        if isinstance(chunk, str):
+            return self.encode(chunk)
+        return self.close() + chunk if self._half else chunk
 
     def encode(self, text: str) -> bytes:
         text, self._half = self._half + text, ""

@@ -46,29 +46,27 @@ class NdjsonParser:
     def feed(self, chunk: bytes | str) -> list[Result]:
         if self._is_closed:
             raise ParserError("This parser is closed. Each answer needs a new one.")
-        self._take(self._encoder.encode(chunk) if isinstance(chunk, str) else self._encoder.close() + chunk)
+        data = self._encoder.bytes_of(chunk)
+        if not self.is_stopped:
+            self._read(data)
         return self._out.drain()
 
     def close(self, *, truncated: bool = False) -> tuple[list[Result], End]:
         if self._is_closed:
             raise ParserError("This parser is closed already.")
-        self._take(self._encoder.close())
         self._is_closed = True
+        if not self.is_stopped:
+            self._read(self._encoder.close())
         if not self.is_stopped:
             truncated |= self._finish(self._lines.close())
         end = self._out.end(truncated=truncated, replaced=self._encoder.replaced + self._reader.replaced)
         return self._out.drain(), end
 
-    def _take(self, data: bytes) -> None:
-        if not self.is_stopped:
-            self._read(data)
-
     def _read(self, data: bytes) -> None:
-        fits = data[: self._room]
-        self._room -= len(fits)
-        for line in self._lines.feed(fits):
+        room, self._room = self._room, self._room - len(data)
+        for line in self._lines.feed(data if self._room >= 0 else data[:room]):
             self._line(line)
-        if len(fits) < len(data):
+        if self._room < 0:
             self._refuse_line(Reason.DOCUMENT_TOO_LONG, self._lines.close())
 
     def _finish(self, last: Line) -> bool:

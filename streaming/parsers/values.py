@@ -61,7 +61,7 @@ class ValueReader:
         """The value that is all of `data` if that is proven to be what `read` would give, else UNSURE."""
         limits = self._limits
         is_small = len(data) <= limits.max_string_bytes  # then each string in it is
-        if not is_small or b"\\u" in data or not self._may_be_quick:
+        if not (is_small and self._may_be_quick) or (b"\\" in data and b"\\u" in data):
             return UNSURE
         if data.count(b"{") + data.count(b"[") > limits.max_depth:
             return UNSURE
@@ -70,7 +70,8 @@ class ValueReader:
             written = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
         except (orjson.JSONDecodeError, TypeError):  # not strict JSON; an integer beyond 53 bits
             return UNSURE
-        is_same = written.translate(None, BLANKS) == data.translate(None, BLANKS)
+        blanks = BLANKS if b"\n" in data else b" "
+        is_same = written.translate(None, blanks) == data.translate(None, blanks)
         return value if is_same else UNSURE
 
     def read(self, text: str, start: int = 0, *, is_alone: bool = True) -> tuple[Any, int]:
