@@ -7,7 +7,6 @@ rejected with its raw text and the stream goes on.
 
 import codecs
 import re
-from typing import Any
 
 from streaming.parsers.base import End, ParserError, Position, Reason, Refused, Result
 from streaming.parsers.collector import Collector
