@@ -27,6 +27,8 @@ class Collector:
         self.is_broken = False  # the document is no JSON between its values
 
     def drain(self) -> list[Result]:
+        if not self._results:
+            return []
         results, self._results = self._results, []
         return results
 
@@ -35,10 +37,10 @@ class Collector:
         value: Any,
         position: Position,
         raw: str | bytes,
-        *,
         pointer: str = "",
         path: str = "",
         key: str | None = None,
+        *,
         repaired: bool = False,
     ) -> None:
         """raw: the text of the item, for the operator who wonders what there was too much of."""
@@ -46,7 +48,7 @@ class Collector:
             return
         if self._items >= self._limits.max_items:
             text = raw if isinstance(raw, str) else raw.decode()
-            self.reject(Reason.TOO_MANY_ITEMS, position, text, pointer=pointer, path=path)
+            self.reject(Reason.TOO_MANY_ITEMS, position, text, pointer, path)
             return
         self._items += 1
         self._repaired += repaired
@@ -57,11 +59,11 @@ class Collector:
         reason: Reason,
         position: Position,
         raw: str,
+        pointer: str = "",
+        path: str = "",
         *,
         size: int = 0,
         detail: str = "",
-        pointer: str = "",
-        path: str = "",
     ) -> None:
         """size: bytes of the whole piece, where `raw` is only its beginning or its bytes are not UTF-8."""
         if self.is_stopped:
@@ -77,7 +79,6 @@ class Collector:
         refusal: Refused,
         position: Position,
         raw: str,
-        *,
         pointer: str = "",
         path: str = "",
         key: str | None = None,
@@ -89,9 +90,9 @@ class Collector:
             except Refused:
                 pass
             else:
-                self.item(value, position, raw, pointer=pointer, path=path, key=key, repaired=True)
+                self.item(value, position, raw, pointer, path, key, repaired=True)
                 return
-        self.reject(refusal.reason, position, raw, detail=refusal.detail, pointer=pointer, path=path)
+        self.reject(refusal.reason, position, raw, pointer, path, detail=refusal.detail)
 
     def prose(self, text: str) -> None:
         """Keep what stands around the objects, within its limit. A fence says nothing and is dropped."""

@@ -17,10 +17,11 @@ from streaming.parsers.collector import Collector
 from streaming.parsers.limits import Limits
 from streaming.parsers.lines import Encoder
 from streaming.parsers.paths import tree_of
+from streaming.parsers.places import Locator, readable
 from streaming.parsers.repair import Mender
 from streaming.parsers.searching import Search
 from streaming.parsers.values import ValueReader
-from streaming.parsers.walking import Locator, Walker, readable
+from streaming.parsers.walking import Walker
 
 # What is held until it can end a value. It saves looking at a value in as many pieces as the model says it in.
 HELD_BYTES = 8_192
@@ -47,9 +48,9 @@ class DocumentParser:
         self._rest_at = Position(1, 0)
         self._stage: Callable[[bytes, int], int] = self._searching
         self._held: list[bytes] = []
-        self._held_size = 0
+        self._fed = self._look_at = 0  # bytes so far; and when to look at what is held, whatever comes
+        self._closer = b""  # what is held matters only when this comes; empty: always
         self._block, self._done = b"", 0
-        self._room = self._limits.max_document_bytes
         self._is_last = self._is_closed = self._is_read = False
         self.is_met: bool | None = None  # whether a path was met in the first document; None: not known yet
 
@@ -61,15 +62,22 @@ class DocumentParser:
     def feed(self, chunk: bytes | str) -> list[Result]:
         if self._is_closed:
             raise ParserError("This parser is closed. Each answer needs a new one.")
-        self._take(self._encoder.bytes_of(chunk))
-        return self._out.drain()
+        data = chunk if isinstance(chunk, bytes) and not self._encoder.half else self._encoder.bytes_of(chunk)
+        self._held.append(data)
+        self._fed += len(data)
+        if self._closer in data or self._fed > self._look_at:
+            self._read()
+            return self._out.drain()
+        return []
 
     def close(self, *, truncated: bool = False) -> tuple[list[Result], End]:
         if self._is_closed:
             raise ParserError("This parser is closed already.")
-        self._is_closed = self._is_last = True
-        self._take(self._encoder.close())
-        self._read()
+        self._is_closed = True
+        last = self._encoder.close()
+        self._held.append(last)
+        self._fed += len(last)
+        self._read(is_last=True)
         if not self._out.is_stopped:
             truncated |= self._finish()
         for line in readable(bytes(self._search.text)).removeprefix("\ufeff").split("\n"):
@@ -81,34 +89,32 @@ class DocumentParser:
     def _is_empty(self) -> bool:
         return not self._is_read and bool(self._search.text.strip())
 
-    def _take(self, data: bytes) -> None:
+    def _read(self, *, is_last: bool = False) -> None:
+        """Look at what is held, as far as that is of use now."""
+        data = b"".join(self._held)
+        self._held.clear()
         if self._out.is_stopped:
             return
-        room, self._room = self._room, self._room - len(data)
-        if self._room < 0:
-            data = data[:room]
-        self._held.append(data)
-        self._held_size += len(data)
-        piece = self._walker.piece if self._walker else None
-        if piece and piece.waits_for_bracket and self._held_size < HELD_BYTES and self._room >= 0:
-            if b"}" in data or b"]" in data:
-                self._read()
-            return
-        self._read()
-        if self._room < 0:
-            self._refuse_open(Reason.DOCUMENT_TOO_LONG)
-
-    def _read(self) -> None:
-        block = self._block[self._done :] + b"".join(self._held)
-        self._held.clear()
-        self._held_size = 0
+        over = self._fed - self._limits.max_document_bytes
+        if over > 0:
+            data = data[:-over]
+        block = self._block[self._done :] + data
         self._locator.turn_to(block, after=self._done)
         self._block, self._done = block, 0
+        self._is_last = is_last or over > 0
+        self._advance(block)
+        self._look_at = min(self._fed + HELD_BYTES, self._limits.max_document_bytes)
+        self._closer = self._walker.waits_for if self._walker else b""
+        if over > 0:
+            self._refuse_open(Reason.DOCUMENT_TOO_LONG)
+
+    def _advance(self, block: bytes) -> None:
         while self._done < len(block) and not self._out.is_stopped:
             before, stage = self._done, self._stage
             self._done = stage(block, before)
-            if self._done == before and self._stage == stage:
-                return  # the search waits for what follows a bracket
+            is_waiting = self._walker is not None and self._walker.waits_for
+            if is_waiting or (self._done == before and self._stage == stage):
+                return  # for a bracket that closes, or for what follows one that opens
 
     def _searching(self, block: bytes, position: int) -> int:
         start, is_found = self._search.find(block, position, is_last=self._is_last)
@@ -121,7 +127,7 @@ class DocumentParser:
         walker = self._walker
         if not walker:
             return position
-        end = walker.walk(block, position)
+        end = walker.walk(block, position, hold=0 if self._is_last else HELD_BYTES)
         if not walker.is_met:
             self._seen += block[position:end][: self._limits.max_prose_bytes - len(self._seen)]
         elif not self._is_read:
@@ -185,6 +191,6 @@ class DocumentParser:
         """What is open is rejected; between two values only the limit of the answer is."""
         if piece := self._walker.piece if self._walker else None:
             raw, (pointer, path, _) = readable(piece.data), piece.place
-            self._out.reject(reason, piece.position, raw, size=piece.size, pointer=pointer, path=path)
+            self._out.reject(reason, piece.position, raw, pointer, path, size=piece.size)
         elif reason is not Reason.TRUNCATED:
             self._out.reject(reason, self._locator.at(self._done), "")

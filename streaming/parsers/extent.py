@@ -51,10 +51,14 @@ class WordExtent:
 
 
 class Runs(NamedTuple):
-    """What stands between brackets. leaves: with whole containers that hold no other; plain: without."""
+    """What stands between brackets. leaves: with whole containers that hold no other; plain: without.
+
+    whole: a container that holds no deeper ones than such leaves.
+    """
 
     leaves: re.Pattern[bytes]
     plain: re.Pattern[bytes]
+    whole: re.Pattern[bytes]
 
 
 @cache
@@ -64,7 +68,8 @@ def runs(max_digits: int) -> Runs:
     inner = rb"(?:%s|%s)*+" % (text, string)
     leaf = rb"\{%s\}|\[%s\]" % (inner, inner)
     with_leaves = rb"(?:%s|%s|%s)*+" % (text, string, leaf)
-    return Runs(re.compile(with_leaves, re.DOTALL), re.compile(inner, re.DOTALL))
+    whole = rb"\{%s\}|\[%s\]" % (with_leaves, with_leaves)
+    return Runs(*(re.compile(pattern, re.DOTALL) for pattern in (with_leaves, inner, whole)))
 
 
 class ContainerExtent:

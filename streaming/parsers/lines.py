@@ -94,25 +94,25 @@ class Encoder:
     """Text chunks to UTF-8. The halves of a surrogate pair may come in two chunks; a lone half is U+FFFD."""
 
     def __init__(self) -> None:
-        self._half = ""
+        self.half = ""
         self.replaced = 0
 
     def bytes_of(self, chunk: bytes | str) -> bytes:
         if isinstance(chunk, str):
             return self.encode(chunk)
-        return self.close() + chunk if self._half else chunk
+        return self.close() + chunk if self.half else chunk
 
     def encode(self, text: str) -> bytes:
-        text, self._half = self._half + text, ""
+        text, self.half = self.half + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
+            text, self.half = text[:-1], text[-1]
         try:
             return text.encode()
         except UnicodeEncodeError:
             return self._mend(text)
 
     def close(self) -> bytes:
-        rest, self._half = self._half, ""
+        rest, self.half = self.half, ""
         return self._mend(rest) if rest else b""
 
     def _mend(self, text: str) -> bytes:

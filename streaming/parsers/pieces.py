@@ -35,12 +35,15 @@ class Piece:
         limits: Limits,
         *,
         begins_in: int,
+        closer: bytes = b"",
     ) -> None:
-        """begins_in: how many bytes of the text come before what the extent is told, its opening mark."""
+        """begins_in: how many bytes of the text come before what the extent is told, its opening mark.
+        closer: the only byte that can end a container; until one comes its text need not be looked at."""
         self.role = role
         self.place = place
         self.position = position
         self.size = 0
+        self.closer = closer
         self._extent = extent
         self._mark = begins_in
         self._parts: list[bytes] = []
@@ -48,11 +51,6 @@ class Piece:
         is_unread = role is Role.SKIPPED and isinstance(extent, ContainerExtent)
         self._checker = Checker() if is_unread else None
         self._room = limits.max_raw_bytes if is_unread else limits.max_line_bytes
-
-    @property
-    def waits_for_bracket(self) -> bool:
-        """Nothing but a closing bracket can end it, so until one comes its text need not be looked at."""
-        return isinstance(self._extent, ContainerExtent)
 
     @property
     def is_unread(self) -> bool:

@@ -5,55 +5,24 @@ that is refused costs itself. What is no JSON between the values breaks the docu
 say what belongs to what.
 """
 
-import codecs
 import re
 from collections.abc import Callable
 
 from streaming.parsers.base import Position, Reason, Refused
 from streaming.parsers.collector import Collector
-from streaming.parsers.extent import ContainerExtent, Extent, StringExtent, WordExtent
+from streaming.parsers.extent import ContainerExtent, Extent, StringExtent, WordExtent, runs
 from streaming.parsers.limits import Limits
-from streaming.parsers.paths import ANY, Node, Nodes, elements_of, members_of, pointer_to, wanted
+from streaming.parsers.paths import ANY, Node, Nodes, members_of, pointer_to, wanted
 from streaming.parsers.pieces import Piece, Place, Role
-from streaming.parsers.values import ValueReader
+from streaming.parsers.places import LIST, Frame, Locator, readable
+from streaming.parsers.values import UNSURE, ValueReader
 
 BLANKS = re.compile(rb"[ \t\r\n]*+")
-OBJECT, LIST, QUOTE, COLON, COMMA = b'{[":,'
-CLOSING = {OBJECT: b"}"[0], LIST: b"]"[0]}
+OBJECT, QUOTE, COLON, COMMA = b'{":,'
+CLOSERS = {OBJECT: b"}", LIST: b"]"}
+CLOSING = {kind: closer[0] for kind, closer in CLOSERS.items()}
+MAX_LOOKS = 4  # at a value that has not closed; then it is followed byte by byte, each of them once
 WORD_STARTS = frozenset(b"-+._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-class Locator:
-    """Positions in the block at hand. They are asked in rising order, so that each byte is counted once."""
-
-    def __init__(self) -> None:
-        self._block = b""
-        self._base, self._line, self._counted = 0, 1, 0
-
-    def turn_to(self, block: bytes, *, after: int) -> None:
-        """after: bytes of the last block that are done with; `block` begins with the others."""
-        self.at(after)
-        self._base += after
-        self._block, self._counted = block, 0
-
-    def at(self, index: int) -> Position:
-        self._line += self._block.count(b"\n", self._counted, index)
-        self._counted = index
-        return Position(self._line, self._base + index)
-
-
-class Frame:
-    """A container on the way. nodes: of the tree of paths, for itself; inner: for each element of a list."""
-
-    __slots__ = ("count", "inner", "kind", "names", "nodes", "pointer")
-
-    def __init__(self, kind: int, nodes: Nodes, pointer: str) -> None:
-        self.kind = kind
-        self.nodes = nodes
-        self.pointer = pointer
-        self.inner = elements_of(nodes) if kind == LIST else ()
-        self.count = 0
-        self.names: set[str] = set()
 
 
 class Walker:
@@ -72,6 +41,9 @@ class Walker:
         self._place = Place(path=tree.path or "")
         self._expected: Callable[[bytes, int], int] = self._value
         self._refusal: Refused | None = None  # of the value that comes next, for its name's sake
+        self._whole = runs(limits.max_number_chars).whole
+        self._looks = self._hold = 0
+        self.waits_for = b""
         self.piece: Piece | None = None
         self.is_met = self.is_closed = False
         self.broken_at: Position | None = None
@@ -81,10 +53,19 @@ class Walker:
         """Is this a kind of document in which a path can be met at all?"""
         return not self._root or self._root.kind == OBJECT or bool(self._root.inner)
 
-    def walk(self, block: bytes, position: int) -> int:
-        """Go on in a block. Returns where: its end, or where the document closed or broke."""
-        while position < len(block) and not (self.is_closed or self.broken_at):
+    def walk(self, block: bytes, position: int, *, hold: int = 0) -> int:
+        """Go on in a block. Returns up to where.
+
+        That is its end, or where the document closed or broke; or less than `hold` bytes are left, in which
+        the value at hand cannot close before `waits_for` comes: one look at all of it is quicker than many at
+        its parts.
+        """
+        self._hold = hold
+        self.waits_for = b""
+        while position < len(block) and not (self.is_closed or self.broken_at or self.waits_for):
             if self.piece:
+                if self.piece.closer and self._is_short_of(self.piece.closer, block, position):
+                    return position
                 end = self.piece.advance(block, position)
                 if end is None:
                     return len(block)
@@ -97,6 +78,12 @@ class Walker:
                 position = self._expected(block, position)
         return position
 
+    def _is_short_of(self, closer: bytes, block: bytes, position: int) -> bool:
+        if len(block) - position >= self._hold or block.find(closer, position) >= 0:
+            return False
+        self.waits_for = closer
+        return True
+
     def _break(self, position: int) -> int:
         self.broken_at = self._locator.at(position)
         return position
@@ -106,18 +93,48 @@ class Walker:
         path = wanted(self._nodes)
         if mark in CLOSING and self._nodes and path is None:
             return self._enter(mark, position)
+        role = Role.SKIPPED if path is None and not self._refusal else Role.TAKEN
         if mark in CLOSING:
-            extent: Extent = ContainerExtent(self._limits, depth=len(self._frames))
-        elif mark == QUOTE:
-            extent = StringExtent()
+            return self._container(block, position, role, CLOSERS[mark])
+        if mark == QUOTE:
+            self._begin(role, self._place, position, StringExtent())
         elif mark in WORD_STARTS:
-            extent = WordExtent()
+            self._begin(role, self._place, position, WordExtent(), begins_in=0)
         else:
             return self._break(position)
         self.is_met |= path is not None
-        role = Role.SKIPPED if path is None and not self._refusal else Role.TAKEN
-        self._begin(role, self._place, position, extent)
         return position
+
+    def _container(self, block: bytes, position: int, role: Role, closer: bytes) -> int:
+        if self._is_short_of(closer, block, position):
+            return position
+        if role is Role.TAKEN and not self._refusal:
+            self.is_met = True
+            if end := self._at_once(block, position):
+                return end
+            if self._looks < MAX_LOOKS and len(block) - position < self._hold:
+                self._looks += 1
+                self.waits_for = closer
+                return position
+        extent = ContainerExtent(self._limits, depth=len(self._frames))
+        self._begin(role, self._place, position, extent, closer=closer)
+        return position
+
+    def _at_once(self, block: bytes, position: int) -> int:
+        """Take a container that is all there, and plain. Returns where it ends, or 0."""
+        whole = self._whole.match(block, position)
+        if not whole or len(self._frames) + 2 > self._limits.max_depth:
+            return 0
+        data = whole[0]
+        value = UNSURE if len(data) > self._limits.max_line_bytes else self._reader.quick(data)
+        if value is UNSURE:
+            self._looks = MAX_LOOKS
+            return 0
+        self._looks = 0
+        self._out.item(value, self._locator.at(position), data, *self._place)
+        self._expected = self._next
+        self.is_closed = not self._frames
+        return whole.end()
 
     def _enter(self, kind: int, position: int) -> int:
         frame = Frame(kind, self._nodes, self._place.pointer)
@@ -127,10 +144,18 @@ class Walker:
         self._expected = self._first_name if kind == OBJECT else self._first_element
         return position + 1
 
-    def _begin(self, role: Role, place: Place, position: int, extent: Extent) -> None:
-        mark = 0 if isinstance(extent, WordExtent) else 1
+    def _begin(
+        self,
+        role: Role,
+        place: Place,
+        position: int,
+        extent: Extent,
+        *,
+        begins_in: int = 1,
+        closer: bytes = b"",
+    ) -> None:
         at = self._locator.at(position)
-        self.piece = Piece(role, place, at, extent, self._limits, begins_in=mark)
+        self.piece = Piece(role, place, at, extent, self._limits, begins_in=begins_in, closer=closer)
 
     def _first_name(self, block: bytes, position: int) -> int:
         return self._leave(position) if block[position] == b"}"[0] else self._name(block, position)
@@ -155,6 +180,7 @@ class Walker:
         self._nodes = frame.inner
         self._place = Place(f"{frame.pointer}/{frame.count}", wanted(frame.inner) or "")
         frame.count += 1
+        self._expected = self._value
         return self._value(block, position)
 
     def _next(self, block: bytes, position: int) -> int:
@@ -172,6 +198,7 @@ class Walker:
 
     def _finish(self, piece: Piece) -> None:
         self.piece = None
+        self._looks = 0
         if piece.role is Role.NAME:
             self._expected = self._colon
             self._place, self._nodes = self._member(piece)
@@ -190,8 +217,7 @@ class Walker:
             self._refuse(piece, refusal)
             return
         if piece.role is Role.TAKEN:
-            pointer, path, key = piece.place
-            self._out.item(value, piece.position, piece.data, pointer=pointer, path=path, key=key)
+            self._out.item(value, piece.position, piece.data, *piece.place)
 
     def _member(self, piece: Piece) -> tuple[Place, Nodes]:
         """What the member is called and where the paths go on in it: nowhere, if its name is refused."""
@@ -212,21 +238,11 @@ class Walker:
         return place, nodes
 
     def _refuse(self, piece: Piece, refusal: Refused) -> None:
-        pointer, path, key = piece.place
-        is_whole = piece.size == len(piece.data)
-        raw = readable(piece.data)
-        if is_whole and piece.role is Role.TAKEN and refusal.reason is Reason.SYNTAX:
-            self._out.refuse(refusal, piece.position, raw, pointer=pointer, path=path, key=key)
-            return
-        reason, detail = refusal.reason, refusal.detail
-        self._out.reject(
-            reason, piece.position, raw, size=piece.size, detail=detail, pointer=pointer, path=path
-        )
-
-
-def readable(data: bytes) -> str:
-    """The text as it may be shown; without the first bytes of a character whose others are not there."""
-    try:
-        return codecs.utf_8_decode(data, "strict", False)[0]
-    except UnicodeDecodeError:
-        return data.decode(errors="backslashreplace")
+        raw, place = readable(piece.data), piece.place
+        if piece.role is Role.TAKEN and refusal.reason is Reason.SYNTAX:
+            self._out.refuse(refusal, piece.position, raw, *place)
+        else:
+            detail, size = refusal.detail, piece.size
+            self._out.reject(
+                refusal.reason, piece.position, raw, place.pointer, place.path, size=size, detail=detail
+            )
