@@ -48,11 +48,17 @@ class DocumentParser:
         self._rest_at = Position(1, 0)
         self._stage: Callable[[bytes, int], int] = self._searching
         self._held: list[bytes] = []
+        self._hold = HELD_BYTES
         self._fed = self._look_at = 0  # bytes so far; and when to look at what is held, whatever comes
         self._closer = b""  # what is held matters only when this comes; empty: always
         self._block, self._done = b"", 0
         self._is_last = self._is_closed = self._is_read = False
-        self.is_met: bool | None = None  # whether a path was met in the first document; None: not known yet
+        self.is_met: bool | None = None  # was a path met in the first document? None: not known yet
+
+    @property
+    def is_open(self) -> bool:
+        """Inside a document, as far as was looked."""
+        return self._walker is not None
 
     @property
     def is_stopped(self) -> bool:
@@ -89,8 +95,11 @@ class DocumentParser:
     def _is_empty(self) -> bool:
         return not self._is_read and bool(self._search.text.strip())
 
-    def _read(self, *, is_last: bool = False) -> None:
-        """Look at what is held, as far as that is of use now."""
+    def look(self) -> None:
+        """Look at all that has come, also where nothing can have closed, so that `is_met` is up to date."""
+        self._read(hold=0)
+
+    def _read(self, *, is_last: bool = False, hold: int = HELD_BYTES) -> None:
         data = b"".join(self._held)
         self._held.clear()
         if self._out.is_stopped:
@@ -102,6 +111,7 @@ class DocumentParser:
         self._locator.turn_to(block, after=self._done)
         self._block, self._done = block, 0
         self._is_last = is_last or over > 0
+        self._hold = 0 if self._is_last else hold
         self._advance(block)
         self._look_at = min(self._fed + HELD_BYTES, self._limits.max_document_bytes)
         self._closer = self._walker.waits_for if self._walker else b""
@@ -127,13 +137,15 @@ class DocumentParser:
         walker = self._walker
         if not walker:
             return position
-        end = walker.walk(block, position, hold=0 if self._is_last else HELD_BYTES)
+        end = walker.walk(block, position, hold=self._hold)
         if not walker.is_met:
             self._seen += block[position:end][: self._limits.max_prose_bytes - len(self._seen)]
         elif not self._is_read:
             self._is_read = True
             self.is_met = self.is_met is None
         is_sure = self._search.is_sure and walker.may_meet
+        if self._search.is_sure and walker.is_in_vain and self.is_met is None:
+            self.is_met = False
         if walker.is_closed:
             self._is_read |= is_sure
             self._leave(self._resting if walker.is_met else self._searching, end)
@@ -145,7 +157,7 @@ class DocumentParser:
     def _leave(self, stage: Callable[[bytes, int], int], position: int) -> None:
         if stage == self._searching:
             self._search.pass_over(bytes(self._seen))
-            if self._search.is_sure and self.is_met is None:
+            if self._search.is_sure and self.is_met is None and self._walker and self._walker.may_meet:
                 self.is_met = False
         self._seen.clear()
         self._walker = None

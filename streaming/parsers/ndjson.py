@@ -84,15 +84,17 @@ class NdjsonParser:
 
     def _is_plain(self, line: Line) -> bool:
         """Take the line if it is one object and nothing else that needs a second look."""
-        body = line.data.lstrip(AROUND)
-        blanks = len(line.data) - len(body)
-        body = body.rstrip(AROUND)
-        if not (body.startswith(b"{") and body.endswith(b"}")):
-            return False
+        body, offset = line.data, line.offset
+        if body[:1] != b"{" or body[-1:] != b"}":
+            body = line.data.lstrip(AROUND)
+            offset += len(line.data) - len(body)
+            body = body.rstrip(AROUND)
+            if body[:1] != b"{":
+                return False
         value = self._reader.quick(body)
         if value is UNSURE:
             return False
-        self._out.item(value, Position(line.number, line.offset + blanks), body)
+        self._out.item(value, Position(line.number, offset), body)
         return True
 
     def _decoded(self, line: Line) -> None:

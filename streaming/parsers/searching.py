@@ -8,6 +8,8 @@ OBJECT = b"{"[0]
 BRACKET = re.compile(rb"[{\[]")
 # What follows the bracket in JSON, and in what a model takes for JSON: single quotes, bare names, comments.
 JSON = {OBJECT: re.compile(rb'["}]'), b"["[0]: re.compile(rb'[\[{"\]0-9-]|true|false|null')}
+# A number in brackets within a line is a footnote rather than a list.
+IN_PROSE = {OBJECT: JSON[OBJECT], b"["[0]: re.compile(rb'[\[{"]')}
 ALMOST = {
     OBJECT: re.compile(rb"'|//|/\*|#|[\w$-]++\s*+:"),
     b"["[0]: re.compile(rb"'|//|/\*|True|False|None"),
@@ -60,7 +62,7 @@ class Search:
         ahead = block[start + 1 : start + 1 + LOOK_AHEAD_BYTES]
         follows = ahead.lstrip(BLANKS)
         self.is_sure = self._is_first_on_line()
-        if JSON[mark].match(follows):
+        if (JSON if self.is_sure else IN_PROSE)[mark].match(follows):
             return True
         if len(ahead) < LOOK_AHEAD_BYTES and not is_last:
             return None

@@ -33,7 +33,8 @@ UNSURE = object()
 class ValueReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._may_be_quick = limits.max_number_chars >= LONGEST_CANONICAL_NUMBER
+        is_quick = limits.max_number_chars >= LONGEST_CANONICAL_NUMBER
+        self._quick_bytes = limits.max_string_bytes if is_quick else 0
         self.replaced = 0
         self._decoder = json.JSONDecoder(
             object_pairs_hook=unique,
@@ -59,17 +60,18 @@ class ValueReader:
 
     def quick(self, data: bytes) -> Any:
         """The value that is all of `data` if that is proven to be what `read` would give, else UNSURE."""
-        limits = self._limits
-        is_small = len(data) <= limits.max_string_bytes  # then each string in it is
-        if not (is_small and self._may_be_quick) or (b"\\" in data and b"\\u" in data):
+        # In a text no longer than a string may be, no string is too long.
+        if len(data) > self._quick_bytes or (b"\\" in data and b"\\u" in data):
             return UNSURE
-        if data.count(b"{") + data.count(b"[") > limits.max_depth:
+        if data.count(b"{") + data.count(b"[") > self._limits.max_depth:
             return UNSURE
         try:
             value = orjson.loads(data)
             written = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
         except (orjson.JSONDecodeError, TypeError):  # not strict JSON; an integer beyond 53 bits
             return UNSURE
+        if written == data:
+            return value
         blanks = BLANKS if b"\n" in data else b" "
         is_same = written.translate(None, blanks) == data.translate(None, blanks)
         return value if is_same else UNSURE

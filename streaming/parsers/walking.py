@@ -53,6 +53,11 @@ class Walker:
         """Is this a kind of document in which a path can be met at all?"""
         return not self._root or self._root.kind == OBJECT or bool(self._root.inner)
 
+    @property
+    def is_in_vain(self) -> bool:
+        """It is a list, of more than a footnote's number, that no path leads into."""
+        return not self.may_meet and self._root is not None and self._root.count > 1
+
     def walk(self, block: bytes, position: int, *, hold: int = 0) -> int:
         """Go on in a block. Returns up to where.
 
