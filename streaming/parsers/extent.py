@@ -53,7 +53,7 @@ class WordExtent:
 class Runs(NamedTuple):
     """What stands between brackets. leaves: with whole containers that hold no other; plain: without.
 
-    whole: a container that holds no deeper ones than such leaves.
+    whole: a value, if a container then one that holds no deeper ones than such leaves.
     """
 
     leaves: re.Pattern[bytes]
@@ -68,7 +68,8 @@ def runs(max_digits: int) -> Runs:
     inner = rb"(?:%s|%s)*+" % (text, string)
     leaf = rb"\{%s\}|\[%s\]" % (inner, inner)
     with_leaves = rb"(?:%s|%s|%s)*+" % (text, string, leaf)
-    whole = rb"\{%s\}|\[%s\]" % (with_leaves, with_leaves)
+    word = rb"[-+.0-9A-Za-z_]++(?=[],} \t\r\n])"
+    whole = rb"\{%s\}|\[%s\]|%s|%s" % (with_leaves, with_leaves, string, word)
     return Runs(*(re.compile(pattern, re.DOTALL) for pattern in (with_leaves, inner, whole)))
 
 

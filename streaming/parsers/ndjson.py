@@ -64,7 +64,8 @@ class NdjsonParser:
     def _read(self, data: bytes) -> None:
         room, self._room = self._room, self._room - len(data)
         for line in self._lines.feed(data if self._room >= 0 else data[:room]):
-            self._line(line)
+            if self._held or not self._is_plain(line):
+                self._line(line)
         if self._room < 0:
             self._refuse_line(Reason.DOCUMENT_TOO_LONG, self._lines.close())
 
@@ -79,25 +80,7 @@ class NdjsonParser:
     def _line(self, line: Line) -> None:
         if line.is_overlong:
             self._refuse_line(Reason.TOO_LONG, line)
-        elif self._held or not self._is_plain(line):
-            self._decoded(line)
-
-    def _is_plain(self, line: Line) -> bool:
-        """Take the line if it is one object and nothing else that needs a second look."""
-        body, offset = line.data, line.offset
-        if body[:1] != b"{" or body[-1:] != b"}":
-            body = line.data.lstrip(AROUND)
-            offset += len(line.data) - len(body)
-            body = body.rstrip(AROUND)
-            if body[:1] != b"{":
-                return False
-        value = self._reader.quick(body)
-        if value is UNSURE:
-            return False
-        self._out.item(value, Position(line.number, offset), body)
-        return True
-
-    def _decoded(self, line: Line) -> None:
+            return
         try:
             piece = Piece(line.data.decode() + "\n", line.position)
         except UnicodeDecodeError as error:
@@ -108,6 +91,23 @@ class NdjsonParser:
             self._go_on(self._held, piece, line)
         else:
             self._objects_in(piece)
+
+    def _is_plain(self, line: Line) -> bool:
+        """Take the line if it is one object and nothing else that needs a second look."""
+        body, number, offset, size = line
+        if size > len(body):
+            return False
+        if body[:1] != b"{" or body[-1:] != b"}":
+            without = body.lstrip(AROUND)
+            offset += len(body) - len(without)
+            body = without.rstrip(AROUND)
+            if body[:1] != b"{":
+                return False
+        value = self._reader.quick(body)
+        if value is UNSURE:
+            return False
+        self._out.item(value, Position(number, offset), body)
+        return True
 
     def _refuse_line(self, reason: Reason, line: Line, *, detail: str = "") -> None:
         """Reject the line unread, together with the object that it may have belonged to."""

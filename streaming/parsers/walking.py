@@ -14,15 +14,17 @@ from streaming.parsers.extent import ContainerExtent, Extent, StringExtent, Word
 from streaming.parsers.limits import Limits
 from streaming.parsers.paths import ANY, Node, Nodes, members_of, pointer_to, wanted
 from streaming.parsers.pieces import Piece, Place, Role
-from streaming.parsers.places import LIST, Frame, Locator, readable
+from streaming.parsers.places import LIST, Frame, Locator
+from streaming.parsers.taking import Taker
 from streaming.parsers.values import UNSURE, ValueReader
 
 BLANKS = re.compile(rb"[ \t\r\n]*+")
 OBJECT, QUOTE, COLON, COMMA = b'{":,'
 CLOSERS = {OBJECT: b"}", LIST: b"]"}
-CLOSING = {kind: closer[0] for kind, closer in CLOSERS.items()}
 MAX_LOOKS = 4  # at a value that has not closed; then it is followed byte by byte, each of them once
-WORD_STARTS = frozenset(b"-+._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+# One that has no escape in it, nor what needs a second look.
+NAME = re.compile(rb'"([^"\\\0]{0,200}+)"')
+SCALAR_STARTS = frozenset(b'"-+._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ')
 
 
 class Walker:
@@ -32,8 +34,7 @@ class Walker:
         self, tree: Node, limits: Limits, reader: ValueReader, out: Collector, locator: Locator
     ) -> None:
         self._limits = limits
-        self._reader = reader
-        self._out = out
+        self._taker = Taker(limits, reader, out)
         self._locator = locator
         self._frames: list[Frame] = []
         self._root: Frame | None = None
@@ -96,50 +97,44 @@ class Walker:
     def _value(self, block: bytes, position: int) -> int:
         mark = block[position]
         path = wanted(self._nodes)
-        if mark in CLOSING and self._nodes and path is None:
+        closer = CLOSERS.get(mark, b"")
+        if closer and self._nodes and path is None:
             return self._enter(mark, position)
-        role = Role.SKIPPED if path is None and not self._refusal else Role.TAKEN
-        if mark in CLOSING:
-            return self._container(block, position, role, CLOSERS[mark])
-        if mark == QUOTE:
-            self._begin(role, self._place, position, StringExtent())
-        elif mark in WORD_STARTS:
-            self._begin(role, self._place, position, WordExtent(), begins_in=0)
-        else:
+        if closer and self._is_short_of(closer, block, position):
+            return position
+        if not closer and mark not in SCALAR_STARTS:
             return self._break(position)
         self.is_met |= path is not None
-        return position
-
-    def _container(self, block: bytes, position: int, role: Role, closer: bytes) -> int:
-        if self._is_short_of(closer, block, position):
-            return position
-        if role is Role.TAKEN and not self._refusal:
-            self.is_met = True
-            if end := self._at_once(block, position):
+        if not self._refusal and (path is not None or not closer):
+            if end := self._at_once(block, position, path):
                 return end
-            if self._looks < MAX_LOOKS and len(block) - position < self._hold:
+            if closer and self._looks < MAX_LOOKS and len(block) - position < self._hold:
                 self._looks += 1
                 self.waits_for = closer
                 return position
-        extent = ContainerExtent(self._limits, depth=len(self._frames))
-        self._begin(role, self._place, position, extent, closer=closer)
+        role = Role.SKIPPED if path is None and not self._refusal else Role.TAKEN
+        self._begin(role, self._place, position, mark)
         return position
 
-    def _at_once(self, block: bytes, position: int) -> int:
-        """Take a container that is all there, and plain. Returns where it ends, or 0."""
+    def _at_once(self, block: bytes, position: int, path: str | None) -> int:
+        """Take, or skip, a value that is all there, and plain. Returns where it ends, or 0."""
         whole = self._whole.match(block, position)
         if not whole or len(self._frames) + 2 > self._limits.max_depth:
             return 0
         data = whole[0]
-        value = UNSURE if len(data) > self._limits.max_line_bytes else self._reader.quick(data)
+        value = self._taker.quick(data)
         if value is UNSURE:
             self._looks = MAX_LOOKS
             return 0
+        if path is not None:
+            self._taker.item(value, self._locator.at(position), data, self._place)
+        self._value_ended()
+        return whole.end()
+
+    def _value_ended(self) -> None:
         self._looks = 0
-        self._out.item(value, self._locator.at(position), data, *self._place)
         self._expected = self._next
         self.is_closed = not self._frames
-        return whole.end()
 
     def _enter(self, kind: int, position: int) -> int:
         frame = Frame(kind, self._nodes, self._place.pointer)
@@ -149,18 +144,21 @@ class Walker:
         self._expected = self._first_name if kind == OBJECT else self._first_element
         return position + 1
 
-    def _begin(
-        self,
-        role: Role,
-        place: Place,
-        position: int,
-        extent: Extent,
-        *,
-        begins_in: int = 1,
-        closer: bytes = b"",
-    ) -> None:
-        at = self._locator.at(position)
-        self.piece = Piece(role, place, at, extent, self._limits, begins_in=begins_in, closer=closer)
+    def _begin(self, role: Role, place: Place, position: int, mark: int) -> None:
+        extent: Extent = WordExtent()
+        if mark == QUOTE:
+            extent = StringExtent()
+        elif mark in CLOSERS:
+            extent = ContainerExtent(self._limits, depth=len(self._frames))
+        self.piece = Piece(
+            role,
+            place,
+            self._locator.at(position),
+            extent,
+            self._limits,
+            begins_in=int(mark == QUOTE or mark in CLOSERS),
+            closer=CLOSERS.get(mark, b""),
+        )
 
     def _first_name(self, block: bytes, position: int) -> int:
         return self._leave(position) if block[position] == b"}"[0] else self._name(block, position)
@@ -168,7 +166,11 @@ class Walker:
     def _name(self, block: bytes, position: int) -> int:
         if block[position] != QUOTE:
             return self._break(position)
-        self._begin(Role.NAME, Place(self._frames[-1].pointer), position, StringExtent())
+        name = NAME.match(block, position)
+        if name and name[1].isascii() and len(name[1]) <= self._limits.max_string_bytes:
+            self._named(name[1].decode())
+            return name.end()
+        self._begin(Role.NAME, Place(self._frames[-1].pointer), position, QUOTE)
         return position
 
     def _colon(self, block: bytes, position: int) -> int:
@@ -193,7 +195,7 @@ class Walker:
         if block[position] == COMMA:
             self._expected = self._name if kind == OBJECT else self._element
             return position + 1
-        return self._leave(position) if block[position] == CLOSING[kind] else self._break(position)
+        return self._leave(position) if block[position] == CLOSERS[kind][0] else self._break(position)
 
     def _leave(self, position: int) -> int:
         self._frames.pop()
@@ -203,51 +205,24 @@ class Walker:
 
     def _finish(self, piece: Piece) -> None:
         self.piece = None
-        self._looks = 0
         if piece.role is Role.NAME:
-            self._expected = self._colon
-            self._place, self._nodes = self._member(piece)
+            self._named(self._taker.name(piece))
             return
-        self._expected = self._next
-        self.is_closed = not self._frames
         refusal, self._refusal = self._refusal, None
-        try:
-            if refusal:
-                raise refusal
-            piece.check()
-            if piece.is_unread:
-                return
-            value = self._reader.read_all(piece.data)
-        except Refused as refusal:
-            self._refuse(piece, refusal)
-            return
-        if piece.role is Role.TAKEN:
-            self._out.item(value, piece.position, piece.data, *piece.place)
+        self._value_ended()
+        self._taker.take(piece, refusal)
 
-    def _member(self, piece: Piece) -> tuple[Place, Nodes]:
-        """What the member is called and where the paths go on in it: nowhere, if its name is refused."""
+    def _named(self, name: str | None) -> None:
+        """What the member is called, and where the paths go on in it: nowhere, if its name was refused."""
         frame = self._frames[-1]
-        try:
-            piece.check()
-            name = self._reader.read_all(piece.data)
-        except Refused as refusal:
-            self._refuse(piece, refusal)
-            return Place(frame.pointer), ()
-        nodes = members_of(frame.nodes, name)
-        place = Place(pointer_to(frame.pointer, name), wanted(nodes) or "", name)
+        self._expected = self._colon
+        self._nodes = () if name is None else members_of(frame.nodes, name)
+        if name is None:
+            self._place = Place(frame.pointer)
+            return
+        self._place = Place(pointer_to(frame.pointer, name), wanted(self._nodes) or "", name)
         if name in frame.names:
             self._refusal = Refused(Reason.DUPLICATE_KEY)
-            return place, ()
-        if nodes:  # what is skipped may be there twice, for nobody remembers it
+            self._nodes = ()
+        elif self._nodes:  # what is skipped may be there twice, for nobody remembers it
             frame.names.add(name)
-        return place, nodes
-
-    def _refuse(self, piece: Piece, refusal: Refused) -> None:
-        raw, place = readable(piece.data), piece.place
-        if piece.role is Role.TAKEN and refusal.reason is Reason.SYNTAX:
-            self._out.refuse(refusal, piece.position, raw, *place)
-        else:
-            detail, size = refusal.detail, piece.size
-            self._out.reject(
-                refusal.reason, piece.position, raw, place.pointer, place.path, size=size, detail=detail
-            )

@@ -25,7 +25,10 @@ ALL = [*at(A, B), ("/summary", "done")]
 DOCUMENTS = [
     # As asked for, and nearly.
     Answer("as it should be", DOCUMENT, ALL),
-    Answer("indented", '{\n  "items": [\n    {\n      "a": 1\n    }\n  ],\n  "summary": "done"\n}\n', [*at(A), ALL[2]]),
+    Answer(
+        "indented",
+        '{\n  "items": [\n    {\n      "a": 1\n    }\n  ],\n  "summary": "done"\n}\n', [*at(A), ALL[2]],
+    ),
     Answer("windows line ends", '{\r\n"items": [\r\n{"a":\r\n1}\r\n]\r\n}\r\n', at(A)),
     Answer("nothing at all", "", []),
     Answer("only blanks", " \n\r\n\t", []),
@@ -33,13 +36,25 @@ DOCUMENTS = [
     Answer("an empty list", '{"items":[]}', []),
     Answer("an empty object", "{}", []),
     Answer("none of the paths", '{"error":"I cannot"}', []),
-    Answer("scalars of every kind", '{"items":["x",1,-0.5,true,false,null,1e3]}', at("x", 1, -0.5, True, False, None, 1e3)),
+    Answer(
+        "scalars of every kind",
+        '{"items":["x",1,-0.5,true,false,null,1e3]}', at("x", 1, -0.5, True, False, None, 1e3),
+    ),
     Answer("lists in lists", '{"items":[[1,[2]],[]]}', at([1, [2]], [])),
-    Answer("keyed objects", '{"sections":{"one":{"a":1},"t/w~o":[]}}', [("/sections/one", A), ("/sections/t~1w~0o", [])]),
-    Answer("another kind of value than the paths say", '{"items":{"a":1},"sections":[1],"summary":{"x":[]}}', [("/summary", {"x": []})]),
+    Answer(
+        "keyed objects",
+        '{"sections":{"one":{"a":1},"t/w~o":[]}}', [("/sections/one", A), ("/sections/t~1w~0o", [])],
+    ),
+    Answer(
+        "another kind of value than the paths say",
+        '{"items":{"a":1},"sections":[1],"summary":{"x":[]}}', [("/summary", {"x": []})],
+    ),
     Answer("a list as the document", '[{"a":1},{"b":"zwei – 2"}]', [("/0", A), ("/1", B)], paths=("item",)),
     Answer("the whole document", '{"a":1}', [("", A)], paths=("",)),
-    Answer("deep paths", '{"r":{"p":[{"t":1,"u":2},{"t":3}]}}', [("/r/p/0/t", 1), ("/r/p/1/t", 3)], paths=("r.p.item.t",)),
+    Answer(
+        "deep paths",
+        '{"r":{"p":[{"t":1,"u":2},{"t":3}]}}', [("/r/p/0/t", 1), ("/r/p/1/t", 3)], paths=("r.p.item.t",),
+    ),
     Answer("a member called item", '{"items":{"item":{"a":1}}}', [("/items/item", A)]),
     Answer("escaped names", '{"\\u0069tems":[1]}', at(1)),
     # Fences and prose.
@@ -93,25 +108,58 @@ DOCUMENTS = [
     Answer("a form feed between", '{"summary":"x",\x0c"items":[]}', [("/summary", "x")], ["syntax"], "invalid"),
     # Values that are JSON for some and not for others.
     Answer("a key twice in a value", '{"items":[{"x":1,"x":2},{"a":1}]}', at(A, start=1), ["duplicate_key"]),
-    Answer("a key twice, once escaped", '{"items":[{"x":1,"\\u0078":2},{"a":1}]}', at(A, start=1), ["duplicate_key"]),
+    Answer(
+        "a key twice, once escaped",
+        '{"items":[{"x":1,"\\u0078":2},{"a":1}]}', at(A, start=1), ["duplicate_key"],
+    ),
     Answer("a path twice", '{"summary":"x","summary":"y"}', [("/summary", "x")], ["duplicate_key"]),
-    Answer("a path twice, once escaped", '{"summary":"x","\\u0073ummary":"y"}', [("/summary", "x")], ["duplicate_key"]),
-    Answer("a list of items twice", '{"items":[{"a":1}],"items":[{"a":2}],"summary":"x"}', [*at(A), ("/summary", "x")], ["duplicate_key"]),
-    Answer("a keyed object's key twice", '{"sections":{"a":1,"a":2,"b":3}}', [("/sections/a", 1), ("/sections/b", 3)], ["duplicate_key"]),
-    Answer("not a number", '{"items":[NaN,{"x":Infinity},-Infinity,{"a":1}]}', at(A, start=3), ["not_a_number"] * 3),
-    Answer("numbers out of range", '{"items":[1e400,9223372036854775808,{"a":1}]}', at(A, start=2), ["number_out_of_range"] * 2),
+    Answer(
+        "a path twice, once escaped",
+        '{"summary":"x","\\u0073ummary":"y"}', [("/summary", "x")], ["duplicate_key"],
+    ),
+    Answer(
+        "a list of items twice",
+        '{"items":[{"a":1}],"items":[{"a":2}],"summary":"x"}', [*at(A), ("/summary", "x")], ["duplicate_key"],
+    ),
+    Answer(
+        "a keyed object's key twice",
+        '{"sections":{"a":1,"a":2,"b":3}}', [("/sections/a", 1), ("/sections/b", 3)], ["duplicate_key"],
+    ),
+    Answer(
+        "not a number",
+        '{"items":[NaN,{"x":Infinity},-Infinity,{"a":1}]}', at(A, start=3), ["not_a_number"] * 3,
+    ),
+    Answer(
+        "numbers out of range",
+        '{"items":[1e400,9223372036854775808,{"a":1}]}', at(A, start=2), ["number_out_of_range"] * 2,
+    ),
     Answer("the largest integers", '{"items":[9223372036854775807,-9223372036854775808]}', at(2**63 - 1, -(2**63))),
     Answer("a very long number", f'{{"items":[{"1" * 5000},{{"a":1}}]}}', at(A, start=1), ["number_too_long"]),
-    Answer("a very long number in a skipped part", f'{{"x":[{"1" * 5000}],"items":[{{"a":1}}]}}', at(A), ["number_too_long"]),
+    Answer(
+        "a very long number in a skipped part",
+        f'{{"x":[{"1" * 5000}],"items":[{{"a":1}}]}}', at(A), ["number_too_long"],
+    ),
     Answer("a very long exponent", '{"items":[1e999999999,{"a":1}]}', at(A, start=1), ["number_out_of_range"]),
-    Answer("numbers that are none", '{"items":[01,1.,.5,+1,0x10,1_000,--1,-,{"a":1}]}', at(A, start=8), ["syntax"] * 8),
+    Answer(
+        "numbers that are none",
+        '{"items":[01,1.,.5,+1,0x10,1_000,--1,-,{"a":1}]}', at(A, start=8), ["syntax"] * 8,
+    ),
     # Characters.
-    Answer("an escaped NUL", '{"items":["\\u0000y"],"sections":{"x\\u0000":1}}', [*at("\ufffdy"), ("/sections/x\ufffd", 1)]),
+    Answer(
+        "an escaped NUL",
+        '{"items":["\\u0000y"],"sections":{"x\\u0000":1}}', [*at("\ufffdy"), ("/sections/x\ufffd", 1)],
+    ),
     Answer("a plain NUL", b'{"items":["\0y"]}', at("\ufffdy")),
     Answer("lone halves", '{"items":["\\ud83d!","\\ude00","\\ud83d\\ude00"]}', at("\ufffd!", "\ufffd", "😀")),
-    Answer("tabs, line breaks and control characters", '{"items":["\t\x1b[1m\n"],"x":["\t\n\x01"]}', at("\t\x1b[1m\n")),
+    Answer(
+        "tabs, line breaks and control characters",
+        '{"items":["\t\x1b[1m\n"],"x":["\t\n\x01"]}', at("\t\x1b[1m\n"),
+    ),
     Answer("invalid UTF-8 in a value", b'{"items":["\xff",{"a":1}]}', at(A, start=1), ["invalid_utf8"]),
-    Answer("overlong UTF-8 and a surrogate", b'{"items":["\xc0\xaf","\xed\xa0\x80",1]}', at(1, start=2), ["invalid_utf8"] * 2),
+    Answer(
+        "overlong UTF-8 and a surrogate",
+        b'{"items":["\xc0\xaf","\xed\xa0\x80",1]}', at(1, start=2), ["invalid_utf8"] * 2,
+    ),
     Answer("invalid UTF-8 in a name", b'{"\xff":[1],"items":[{"a":1}]}', at(A), ["invalid_utf8"]),
     Answer("invalid UTF-8 between", b'{"summary":"x",\xff"items":[1]}', [("/summary", "x")], ["syntax"], "invalid"),
     # Cut ends.

@@ -1,8 +1,7 @@
 """Feed a parser in every way, and compare."""
 
-from itertools import pairwise
-
 from functools import partial
+from itertools import pairwise
 
 from streaming.parsers import AutoParser, DocumentParser, End, NdjsonParser, Parsed, Result
 

@@ -27,9 +27,9 @@ def test_depth_is_counted_from_the_document_on(depth, where):
 
 
 @pytest.mark.parametrize("where", ["items", "skipped"])
-def test_a_depth_bomb_of_two_million_levels_costs_itself(where):
+def test_a_depth_bomb_of_half_a_million_levels_costs_itself(where):
     results, _ = parse(
-        f'{{"{where}":[' + nested(2_000_000) + '],"x":[{"a":1}],"summary":1}',
+        f'{{"{where}":[' + nested(500_000) + '],"x":[{"a":1}],"summary":1}',
         make=documents("items.item", "summary"),
     )
 
@@ -140,26 +140,33 @@ def test_a_broken_document_stops_the_parser_when_enough_of_the_rest_is_kept():
         ("Prose. ", b"And more of it. "),
         ('{"items":[1]}', b" and more prose."),
         ('{"items":[1}', b" and what is lost."),
-        ("", b'{"a": 1} {x} [1] '),
+        ("", b'{"a": 1} {x} [1] and so on, for a while, with more of this and that '),
     ],
 )
-@pytest.mark.parametrize("size", [24, 65_536])
+@pytest.mark.parametrize("size", [24, 8_192])
 def test_memory_stays_flat_on_a_long_stream(opening, unit, size):
-    limits = Limits(max_document_bytes=10**9, max_items=10**6)
+    limits = Limits(
+        max_document_bytes=10**9,
+        max_items=10**6,
+        max_line_bytes=16_384,
+        max_string_bytes=8_192,
+        max_raw_bytes=8_192,
+        max_prose_bytes=8_192,
+    )
     parser = DocumentParser(["items.item"], limits)
     parser.feed(opening)
-    data = unit * (1 + 65_536 // len(unit))
+    data = unit * (8_192 // len(unit))
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
     tracemalloc.start()
     try:
-        for _ in range(64 if size > 24 else 8):
+        for _ in range(60):
             for chunk in chunks:
                 parser.feed(chunk)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert peak < 2_500_000
+    assert peak < 250_000
 
 
 @pytest.mark.parametrize(
@@ -169,13 +176,13 @@ def test_memory_stays_flat_on_a_long_stream(opening, unit, size):
         '{"items":[[' + '{"a":{"b":[{"c":"ä"}]}},' * 40_000 + "1]]}",
         '{"skipped":[' + '{"a":{"b":[{"c":"ä"}]}},' * 40_000 + "1]}",
         '{"items":["' + "x" * 1_000_000 + '"]}',
-        '{"items":[' + "1," * 500_000 + "1]}",
+        '{"items":[' + "1," * 200_000 + "1]}",
         '{"sections":{' + ",".join(f'"{n}":{n}' for n in range(80_000)) + "}}",
         "{" * 1_000_000,
         '{"' * 400_000,
         "[1] " * 250_000,
         "{x} " * 250_000,
-        '{"a":1} ' * 125_000,
+        '{"a":1} ' * 30_000,
         '{"items":[1]} ' + '{ "' * 300_000,
     ],
     ids=range(12),
