@@ -53,7 +53,7 @@ class AutoParser:
         self._is_closed = True
         results = self._take(self._encoder.close())
         if not self._chosen:
-            self._document.look()
+            self._document.look(is_last=True)
             results += self._choose(is_document=bool(self._document.is_met))
         parser: Parser = self._chosen or self._document
         last, end = parser.close(truncated=truncated)

@@ -95,9 +95,9 @@ class DocumentParser:
     def _is_empty(self) -> bool:
         return not self._is_read and bool(self._search.text.strip())
 
-    def look(self) -> None:
+    def look(self, *, is_last: bool = False) -> None:
         """Look at all that has come, also where nothing can have closed, so that `is_met` is up to date."""
-        self._read(hold=0)
+        self._read(is_last=is_last, hold=0)
 
     def _read(self, *, is_last: bool = False, hold: int = HELD_BYTES) -> None:
         data = b"".join(self._held)

@@ -14,6 +14,7 @@ ALMOST = {
     OBJECT: re.compile(rb"'|//|/\*|#|[\w$-]++\s*+:"),
     b"["[0]: re.compile(rb"'|//|/\*|True|False|None"),
 }
+HALF_A_WORD = re.compile(rb"[\w$-]*+\s*+|/")
 LOOK_AHEAD_BYTES = 80
 BLANKS = b" \t\r\n"
 BOM = b"\xef\xbb\xbf"
@@ -64,7 +65,8 @@ class Search:
         self.is_sure = self._is_first_on_line()
         if (JSON if self.is_sure else IN_PROSE)[mark].match(follows):
             return True
-        if len(ahead) < LOOK_AHEAD_BYTES and not is_last:
+        is_undecided = not follows or (self.is_sure and HALF_A_WORD.fullmatch(follows))
+        if is_undecided and len(ahead) < LOOK_AHEAD_BYTES and not is_last:
             return None
         return self.is_sure and (not follows or bool(ALMOST[mark].match(follows)))
 
