@@ -69,7 +69,7 @@ class LineSplitter:
         number, offset = self._number, self._offset
         self._number += 1
         self._offset += size + 1
-        if data.endswith(b"\r"):
+        if size <= self._limit + 1 and data.endswith(b"\r"):
             data, size = data[:-1], size - 1
         return Line(data if size <= self._limit else data[: self._limit], number, offset, size)
 
