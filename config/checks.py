@@ -7,6 +7,7 @@ E009 no slot for the sweeper  W010 Redis without a password (deploy)
 E011 an item that fits no event   E012 a step's idle time-out below the interval of activity
 E013 failpoints (deploy)      W014 shrunk times (deploy)     W015 no HTTPS (deploy)
 E016 an OTEL_… variable that the exporter of spans does not take
+W017 large JSON documents are read without the compiled parser
 """
 
 import difflib
@@ -23,6 +24,7 @@ from config.conf import STARTING, conf
 from config.redaction import clean_text
 from outbox.conf import OutboxSettings
 from outbox.conf import conf as outbox_conf
+from streaming.parsers import skipping
 from workflows import telemetry
 from workflows.conf import conf as workflow_conf
 from workflows.definitions import find, registry
@@ -179,6 +181,17 @@ def check_telemetry(**_: Any) -> list[CheckMessage]:
             id="longhaul.E016",
         )
         for fault in telemetry.faults()
+    ]
+
+
+def check_parsers(**_: Any) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"{fault}: what is left out of a large document is read several times slower.",
+            hint="Install ijson's wheel for this platform, or yajl with its headers before ijson.",
+            id="longhaul.W017",
+        )
+        for fault in filter(None, [skipping.fault_of_backend()])
     ]
 
 
