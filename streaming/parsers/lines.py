@@ -27,7 +27,9 @@ class Line(NamedTuple):
         return self.size > len(self.data)
 
 
-NO_LINES: tuple[Line, ...] = ()
+# The fields of a Line: of most lines nothing else is asked, and there are many.
+RawLine = tuple[bytes, int, int, int]
+NO_LINES: tuple[RawLine, ...] = ()
 
 
 class LineSplitter:
@@ -40,14 +42,16 @@ class LineSplitter:
         self._number = 1
         self._offset = 0
 
-    def feed(self, chunk: bytes) -> Sequence[Line]:
+    def feed(self, chunk: bytes) -> Sequence[RawLine]:
         if b"\n" not in chunk:
             self._keep(chunk)
             return NO_LINES
         first, *others = chunk.split(b"\n")
         rest = others.pop()
         self._keep(first)
-        lines = [self._finish(), *map(self._whole, others)]
+        lines: list[RawLine] = [self._finish()]
+        if others:
+            self._add_whole(others, lines)
         self._keep(rest)
         return lines
 
@@ -63,15 +67,17 @@ class LineSplitter:
         else:
             self._buffer += data[: self._limit + 1 - len(self._buffer)]
 
-    def _whole(self, data: bytes) -> Line:
-        """A line that came in one chunk, and not as the first of the answer."""
-        size = len(data)
-        number, offset = self._number, self._offset
-        self._number += 1
-        self._offset += size + 1
-        if size <= self._limit + 1 and data.endswith(b"\r"):
-            data, size = data[:-1], size - 1
-        return Line(data if size <= self._limit else data[: self._limit], number, offset, size)
+    def _add_whole(self, found: list[bytes], lines: list[RawLine]) -> None:
+        """Lines that came in one chunk, none of them the first of the answer."""
+        limit, number, offset = self._limit, self._number, self._offset
+        for data in found:
+            size = full = len(data)
+            if data[-1:] == b"\r" and size <= limit + 1:
+                data, size = data[:-1], size - 1
+            lines.append((data if size <= limit else data[:limit], number, offset, size))
+            number += 1
+            offset += full + 1
+        self._number, self._offset = number, offset
 
     def _finish(self) -> Line:
         data = bytes(self._buffer)

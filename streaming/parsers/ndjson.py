@@ -64,8 +64,8 @@ class NdjsonParser:
     def _read(self, data: bytes) -> None:
         room, self._room = self._room, self._room - len(data)
         for line in self._lines.feed(data if self._room >= 0 else data[:room]):
-            if self._held or not self._is_plain(line):
-                self._line(line)
+            if self._held or not self._is_plain(*line):
+                self._line(Line(*line))
         if self._room < 0:
             self._refuse_line(Reason.DOCUMENT_TOO_LONG, self._lines.close())
 
@@ -92,9 +92,8 @@ class NdjsonParser:
         else:
             self._objects_in(piece)
 
-    def _is_plain(self, line: Line) -> bool:
-        """Take the line if it is one object and nothing else that needs a second look."""
-        body, number, offset, size = line
+    def _is_plain(self, body: bytes, number: int, offset: int, size: int) -> bool:
+        """Take a line if it is one object and nothing else that needs a second look."""
         if size > len(body):
             return False
         if body[:1] != b"{" or body[-1:] != b"}":
