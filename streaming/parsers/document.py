@@ -23,13 +23,14 @@ from streaming.parsers.searching import Search
 from streaming.parsers.values import ValueReader
 from streaming.parsers.walking import Walker
 
-# What is held until it can end a value. It saves looking at a value in as many pieces as the model says it in.
-HELD_BYTES = 8_192
 SECOND = re.compile(rb'\{\s*+"|\[\s*+[\[{"]')
 
 
 class DocumentParser:
     """Memory: one value, at most `max_line_bytes` of it, and the names of keyed objects. Cost: linear."""
+
+    # Held until it can end a value. It saves looking at a value in as many pieces as the model says it in.
+    held_bytes = 8_192
 
     def __init__(
         self, paths: Iterable[str | Sequence[str]], limits: Limits | None = None, *, repair: bool = False
@@ -48,7 +49,7 @@ class DocumentParser:
         self._rest_at = Position(1, 0)
         self._stage: Callable[[bytes, int], int] = self._searching
         self._held: list[bytes] = []
-        self._hold = HELD_BYTES
+        self._hold = self.held_bytes
         self._fed = self._look_at = 0  # bytes so far; and when to look at what is held, whatever comes
         self._closer = b""  # what is held matters only when this comes; empty: always
         self._block, self._done = b"", 0
@@ -97,9 +98,9 @@ class DocumentParser:
 
     def look(self, *, is_last: bool = False) -> None:
         """Look at all that has come, also where nothing can have closed, so that `is_met` is up to date."""
-        self._read(is_last=is_last, hold=0)
+        self._read(is_last=is_last, may_wait=False)
 
-    def _read(self, *, is_last: bool = False, hold: int = HELD_BYTES) -> None:
+    def _read(self, *, is_last: bool = False, may_wait: bool = True) -> None:
         data = b"".join(self._held)
         self._held.clear()
         if self._out.is_stopped:
@@ -111,9 +112,9 @@ class DocumentParser:
         self._locator.turn_to(block, after=self._done)
         self._block, self._done = block, 0
         self._is_last = is_last or over > 0
-        self._hold = 0 if self._is_last else hold
+        self._hold = self.held_bytes if may_wait and not self._is_last else 0
         self._advance(block)
-        self._look_at = min(self._fed + HELD_BYTES, self._limits.max_document_bytes)
+        self._look_at = min(self._fed + self.held_bytes, self._limits.max_document_bytes)
         self._closer = self._walker.waits_for if self._walker else b""
         if over > 0:
             self._refuse_open(Reason.DOCUMENT_TOO_LONG)

@@ -1,11 +1,12 @@
 """Documents: the same results for every way of cutting the bytes, with `json.loads` as the oracle."""
 
 import json
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.parsers import Limits, Parsed, Rejected
+from streaming.parsers import DocumentParser, Limits, Parsed, Rejected
 from tests.unit.streaming.parsers.document_corpus import DOCUMENTS
 from tests.unit.streaming.parsers.runs import documents, either, found, parse
 from tests.unit.streaming.parsers.test_ndjson_properties import CUTS, FRAGMENTS, SMALL, VALUES
@@ -45,6 +46,16 @@ PIECES = FRAGMENTS | st.sampled_from(
         b"'a'",
     ]
 )
+
+
+class Impatient(DocumentParser):
+    """Looks at a value before it has come in full, as the other does at a long one."""
+
+    held_bytes = 6
+
+
+def impatient(*paths):
+    return partial(Impatient, paths)
 
 
 def expected(path: str, value, steps=None, pointer="") -> list[tuple[str, object]]:
@@ -119,7 +130,7 @@ def test_a_cut_document_shows_only_what_the_whole_one_has_and_is_never_complete(
     cuts=CUTS,
     limits=st.sampled_from([None, SMALL]),
     paths=PATH_SETS,
-    make=st.sampled_from([documents, either]),
+    make=st.sampled_from([documents, impatient, either]),
 )
 def test_any_bytes_give_the_same_results_for_every_cut_and_never_an_exception(
     fragments, cuts, limits, paths, make
@@ -130,6 +141,8 @@ def test_any_bytes_give_the_same_results_for_every_cut_and_never_an_exception(
 
     assert parse(data, cuts=cuts, **options) == whole
     assert parse(data, cuts=range(len(data)), **options) == whole
+    if make is impatient:
+        assert parse(data, make=documents(*paths), limits=limits) == whole
     for result in whole[0]:
         stored = result.raw if isinstance(result, Rejected) else json.dumps(result.value, ensure_ascii=False)
         assert "\0" not in stored
@@ -141,7 +154,7 @@ def test_any_bytes_give_the_same_results_for_every_cut_and_never_an_exception(
     answers=st.lists(st.sampled_from(DOCUMENTS), min_size=1, max_size=4),
     cuts=CUTS,
     limits=st.sampled_from([None, Limits(max_line_bytes=60, max_string_bytes=30)]),
-    make=st.sampled_from([documents, either]),
+    make=st.sampled_from([documents, impatient, either]),
 )
 def test_broken_documents_in_a_row_give_the_same_results_for_every_cut(answers, cuts, limits, make):
     parts = (answer.text.encode() if isinstance(answer.text, str) else answer.text for answer in answers)
