@@ -30,7 +30,7 @@ class DatabaseLog:
             rows = rows.filter(key__gt=after)
         if since is not None:
             # A range of the primary key: it costs what is recent, however large the table is.
-            recent = Entry.objects.filter(id__gte=first_id_of(since))
+            recent = Entry.objects.filter(id__gte=wire.first_id_at(since))
             rows = rows.filter(key__in=recent.values("stream_id"))
         page = rows.order_by("key").values_list("key", "epoch", "head")[:limit]
         return [Head(stream=key, epoch=epoch, seq=head) for key, epoch, head in page]
@@ -91,8 +91,3 @@ def _event_of(entry: Entry) -> Event:
         audience=entry.audience,
         envelope=envelope,
     )
-
-
-def first_id_of(moment: datetime) -> UUID:
-    """The smallest id that an entry written at `moment` or later can have: UUIDv7 begins with milliseconds."""
-    return UUID(int=int(moment.timestamp() * 1_000) << 80)

@@ -109,7 +109,6 @@ def test_a_kill_between_commit_and_acknowledgement_costs_no_second_effect(start,
         turns(start())
     assert applied(stream) == [1]
     assert pending(redis_client) == 5
-    Inbox.objects.count()
     turns(released(start()))
     assert applied(stream) == [1, 2, 3, 4, 5]
     assert pending(redis_client) == 0
