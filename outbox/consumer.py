@@ -86,7 +86,8 @@ class Log(Protocol):
 
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         """Events with a seq above `after`, ascending, in the stream's present epoch (which is `epoch`, as far as the
-        consumer knows). What is not among them is gone, or not for this consumer: it is passed over.
+        consumer knows). What is not among them is gone, or not for this consumer: it is passed over. Only an empty page
+        is the end.
         """
 
 

@@ -6,10 +6,12 @@ Any number of consumers may come here with the same events in any order: the row
 import logging
 import traceback
 from collections.abc import Collection, Sequence
+from itertools import islice
 from uuid import UUID
 
 from django.db import transaction
 
+from outbox import wire
 from outbox.clock import Clock
 from outbox.conf import conf
 from outbox.connections import PASSING, drop_broken
@@ -80,10 +82,12 @@ class Inboxes:
     def _at(self, leap: Leap, seq: int) -> Inbox:
         return Inbox(consumer=self._consumer.name, stream=leap.stream, epoch=leap.epoch, seq=seq)
 
-    def due(self, *, limit: int) -> list[tuple[UUID, int, int]]:
-        """(stream, epoch, seq) of inboxes whose wait after a failure is over, the longest over first."""
+    def due(self, shards: Collection[int], *, limit: int) -> list[tuple[UUID, int, int]]:
+        """(stream, epoch, seq) of inboxes of `shards` whose wait after a failure is over, the longest over first."""
         rows = Inbox.objects.filter(consumer=self._consumer.name, retry_at__lte=self._clock.now())
-        return list(rows.order_by("retry_at").values_list("stream", "epoch", "seq")[:limit])
+        due = rows.order_by("retry_at").values_list("stream", "epoch", "seq")
+        # Sifted here, before the limit: no database computes shards, and those that nobody has may fill any page.
+        return list(islice((row for row in due.iterator() if wire.shard_of(row[0]) in shards), limit))
 
     def end_wait(self, stream: UUID, *, epoch: int, seq: int) -> None:
         """Nothing is left to try again, unless the inbox has gone on since, or waits anew."""

@@ -13,6 +13,7 @@ from outbox.models import Entry, Stream
 from outbox.redis import client
 
 Fields = dict[bytes, bytes]
+Page = list[tuple[bytes, Fields]]
 
 
 class DatabaseLog:
@@ -57,12 +58,13 @@ class RedisLog:
 
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         key = wire.run_stream(wire.shard_of(stream), stream, epoch)
-        page = cast(list[tuple[bytes, Fields]], client().xrange(key, min=f"{after + 1}-0", count=limit))
-        return [
-            event_of_fields(stream, int(entry_id.partition(b"-")[0]), epoch, fields)
-            for entry_id, fields in page
-            if b"e" in fields
-        ]
+        while page := cast(Page, client().xrange(key, min=f"{after + 1}-0", count=limit)):
+            numbered = [(int(entry_id.partition(b"-")[0]), fields) for entry_id, fields in page]
+            whole = [(seq, fields) for seq, fields in numbered if b"e" in fields]
+            if whole:
+                return [event_of_fields(stream, seq, epoch, fields) for seq, fields in whole]
+            after = numbered[-1][0]  # nothing but tombstones: what follows them is no less there
+        return []
 
 
 def event_of_fields(stream: UUID, seq: int, epoch: int, fields: Fields) -> Event:

@@ -65,7 +65,8 @@ class Reader:
     def catch_up(self, stream: UUID, *, warily: bool = False) -> int | None:
         """Apply what the log has above the inbox, up to its end or to a failure.
 
-        Returns the seq of the inbox then; None if it was broken off.
+        Returns the seq of the inbox then; None if it was broken off. warily: see `Inboxes.take`; the first event only,
+        since whoever dies of a later one begins with that one the next time.
         """
         while True:
             epoch, seq = self._inboxes.places([stream]).get(stream, (1, 0))
@@ -85,14 +86,15 @@ class Reader:
                 if turn not in (Turn.GO, Turn.PAST):
                     return seq
                 seq, warily = leap.to, False
-            if len(page) < PAGE:
+            # A short page is not the end: a log may leave out what it cannot tell.
+            if not page or (head is not None and (head.epoch, head.seq) <= (epoch, seq)):
                 return seq
 
     def places(self, streams: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
         return self._inboxes.places(streams)
 
-    def due(self, *, limit: int) -> list[tuple[UUID, int, int]]:
-        return self._inboxes.due(limit=limit)
+    def due(self, shards: Collection[int], *, limit: int) -> list[tuple[UUID, int, int]]:
+        return self._inboxes.due(shards, limit=limit)
 
     def retry(self, stream: UUID, *, epoch: int, seq: int) -> None:
         """The wait of an inbox at `seq` of `epoch` is over: try again, from the log."""
@@ -122,34 +124,34 @@ class Reader:
             if (leap.epoch, leap.to) <= reached:
                 continue
             turn = self._inboxes.take(leap, warily=warily)
-            warily = False
             if turn is Turn.NEW_EPOCH:
-                turn = self._enter_epoch(leap)
+                turn = self._enter_epoch(leap, warily=warily)
             if turn is Turn.AHEAD:
-                caught_up = self.catch_up(stream)
+                caught_up = self.catch_up(stream, warily=warily)
                 if caught_up is None:
                     return False
                 reached = (leap.epoch, caught_up)
-                turn = self._inboxes.take(leap)
+                turn = self._inboxes.take(leap, warily=warily)
             if turn is Turn.AHEAD:
-                turn = self._cross_gap(leap)
+                turn = self._cross_gap(leap, warily=warily)
             if turn in (Turn.WAITS, Turn.AHEAD):
                 return True
+            warily = False
         has_stub = any(delivery.event is None for delivery in group)
-        return not has_stub or self.catch_up(stream) is not None
+        return not has_stub or self.catch_up(stream, warily=warily) is not None
 
-    def _enter_epoch(self, leap: Leap) -> Turn:
+    def _enter_epoch(self, leap: Leap, *, warily: bool) -> Turn:
         head = self.log.head(leap.stream)
         is_known = head is not None and head.epoch == leap.epoch
         self._inboxes.enter_epoch(leap, head=max(head.seq, leap.to) if head and is_known else leap.to)
-        return self._inboxes.take(leap)
+        return self._inboxes.take(leap, warily=warily)
 
-    def _cross_gap(self, leap: Leap) -> Turn:
+    def _cross_gap(self, leap: Leap, *, warily: bool) -> Turn:
         """Something before `leap` is missing, and the log did not have it either."""
         head = self.log.head(leap.stream)
         if head is None or (head.epoch == leap.epoch and head.seq >= leap.to):
             self._tell("what the log does not have is passed over", leap.stream, to=leap.to)
-            return self._inboxes.take(replace(leap, after=0))
+            return self._inboxes.take(replace(leap, after=0), warily=warily)
         # The log is behind Redis, or in an epoch that we hear of only now: a database was restored. The comparison, or
         # the first event of the new epoch, brings what is missing.
         self._tell("the log lacks what Redis has", leap.stream, head=head.seq, to=leap.to)

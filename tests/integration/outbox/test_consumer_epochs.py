@@ -5,7 +5,20 @@ import pytest
 from outbox.consuming import loop as loops
 from outbox.consuming.loop import ConsumerLoop
 from outbox.models import Entry, Inbox, Stream
-from tests.integration.outbox.hosing import Noting, applied, consumer_of, make_stream, place, tell, write
+from outbox.publisher import RedisPublisher
+from outbox.relay import drain
+from tests.integration.outbox.hosing import (
+    Noting,
+    applied,
+    consumer_of,
+    make_stream,
+    place,
+    released,
+    tell,
+    turns,
+    write,
+)
+from tests.invoicing.models import Line
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,11 +42,6 @@ def loop(redis_client, clock, told) -> ConsumerLoop:
     loop = ConsumerLoop(consumer, connection=redis_client, clock=clock)
     turns(loop)
     return loop
-
-
-def turns(loop: ConsumerLoop) -> None:
-    for _ in range(6):
-        loop._try_turn()
 
 
 def restore(stream: Stream, head: int, epoch: int = LATER) -> None:
@@ -131,3 +139,31 @@ def test_a_hook_that_fails_is_tried_again_and_given_up_in_the_end(redis_client, 
         clock.turn(seconds=60)
         turns(loop)
     assert (len(told), place(stream)) == (3, 1)
+
+
+def test_after_a_restore_what_redis_still_has_of_the_lost_history_costs_no_event_of_the_true_one(
+    redis_client, clock
+):
+    """All on one database, as documented: "nothing is to be done"."""
+    stream, publisher = make_stream(), RedisPublisher(redis_client)
+    consumer = consumer_of(Noting())
+    write(stream, 3)
+    Stream.objects.update(dirty=True)
+    drain(publisher, clock=clock)
+    turns(ConsumerLoop(consumer, connection=redis_client, clock=clock))
+    write(stream, 2)
+    Stream.objects.update(dirty=True)
+    drain(publisher, clock=clock)  # 4 and 5 are on the firehose, nobody has read them
+    lost = set(Entry.objects.filter(stream=stream, seq__gt=3).values_list("id", flat=True))
+    Entry.objects.filter(id__in=lost).delete()
+    Stream.objects.update(head=3, published=3, dirty=False)  # the backup has 3 events, and 3 lines
+    loop = released(ConsumerLoop(consumer, connection=redis_client, clock=clock))
+    turns(loop)
+    write(stream, 3)  # 4, 5, 6 of the true history
+    Stream.objects.update(dirty=True)
+    drain(publisher, clock=clock)
+    turns(loop, 10)
+    stream.refresh_from_db()
+    assert stream.epoch > 1
+    in_true_epoch = Line.objects.filter(run=stream.key, seconds=stream.epoch)
+    assert sorted(in_true_epoch.values_list("seq", flat=True)) == [4, 5, 6]
