@@ -102,8 +102,8 @@ class Consumer:
     handler: called inside the transaction that also says that the event was applied: what it writes to the default
         database happens once for each event. It must not use the network, and be done within seconds.
     types: event types; None for all.
-    start: what a new consumer does with the past. `beginning`: all that the log has. `now`: events that are committed
-        after the consumer ran for the first time.
+    start: what a new consumer does with the past. `beginning`: all that the log has. `now`: events whose `time` is not
+        before the consumer ran for the first time; it is set before the commit, by the writer's clock.
     on_restored: called in the commit in which a stream's new epoch is noted.
     log: None for the tables of the outbox in the default database.
     """

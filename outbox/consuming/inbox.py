@@ -92,7 +92,7 @@ class Inboxes:
     def end_wait(self, stream: UUID, *, epoch: int, seq: int) -> None:
         """Nothing is left to try again, unless the inbox has gone on since, or waits anew."""
         rows = Inbox.objects.filter(consumer=self._consumer.name, stream=stream, epoch=epoch, seq=seq)
-        rows.filter(retry_at__lte=self._clock.now()).update(retry_at=None, failures=0, error="")
+        rows.filter(retry_at__lte=self._clock.now()).update(retry_at=None, failures=0, put_off=0, error="")
 
     def enter_epoch(self, leap: Leap, *, head: int) -> Turn:
         """The log was restored: go on in the leap's epoch, from no later than `head`, the last that the log has."""
@@ -139,19 +139,19 @@ class Inboxes:
         return not given_up
 
     def _put_off(self, leap: Leap, error: Exception, *, noted: bool = False) -> Turn:
-        """Trouble of the database (a deadlock, a lock that took too long) is not the event's fault: it is not counted.
+        """Trouble of the database (a deadlock, a lock that took too long) is not the event's fault: no dead letter.
 
         When the database is away, this raises in turn and the whole consumer waits. When it is there, the stream waits
-        alone, so that a handler that always meets such trouble holds up nobody else.
+        alone, longer each time, so that a handler that always meets such trouble holds up nobody else.
         """
         drop_broken()
         with transaction.atomic(durable=True):
             place, turn = self._look(leap)
             if turn not in (Turn.GO, Turn.NEW_EPOCH):
                 return turn  # the commit whose answer was lost had been made
-            failures = place.failures - noted
-            places.wait(place, leap, failures=failures, error=_text(error), now=self._clock.now())
-        self._tell("event put off", leap, error=_where(error))
+            failures, times, now = place.failures - noted, place.put_off + 1, self._clock.now()
+            places.wait(place, leap, failures=failures, put_off=times, error=_text(error), now=now)
+        self._tell("event put off", leap, times=times, error=_where(error))
         return Turn.WAITS
 
     def _fail(self, leap: Leap, error: Exception, *, noted: bool = False) -> Turn:

@@ -120,7 +120,9 @@ def test_an_event_of_the_log_that_takes_the_process_with_it_is_counted_too(start
     assert applied(stream) == [2]
 
 
-def test_trouble_of_the_database_is_not_counted_against_the_event(start, redis_client, handler, clock):
+def test_trouble_of_the_database_is_waited_for_ever_longer_and_never_held_against_the_event(
+    start, redis_client, handler, clock
+):
     sick, well = make_stream(), make_stream()
     write(sick, 2)
     write(well, 2)
@@ -134,14 +136,20 @@ def test_trouble_of_the_database_is_not_counted_against_the_event(start, redis_c
 
     handler.fails = meet_a_deadlock
     loop = start()
-    for _ in range(10):
+    waits = []
+    for _ in range(9):
         turns(loop, 2)
-        clock.turn(seconds=1)
+        row = Inbox.objects.get(stream=sick.key)
+        waits.append((row.retry_at - clock.now()).total_seconds())
+        clock.turn(seconds=waits[-1])
     assert (applied(sick), applied(well)) == ([], [1, 2])
-    assert Inbox.objects.get(stream=sick.key).failures == 0
+    assert (waits, row.failures) == ([1, 2, 4, 8, 16, 32, 60, 60, 60], 0)
+    assert not DeadLetter.objects.exists()
     handler.fails = lambda event: False
     turns(loop)
     assert applied(sick) == [1, 2]
+    row.refresh_from_db()
+    assert (row.put_off, row.retry_at) == (0, None)
 
 
 def test_a_failed_event_whose_stream_was_erased_does_not_wait_for_ever(start, redis_client, handler, clock):
