@@ -53,7 +53,7 @@ class Restored:
     stream: UUID
     epoch: int  # of the log from now on
     applied: int  # the last seq of the former epoch that had its effect
-    head: int  # the last seq that the log has now
+    head: int  # what was applied above it is not in the log any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,12 @@ class Log(Protocol):
 
         `since`: only streams with entries written since then. A log that cannot list its streams answers with an empty
         page; its consumers then notice a loss at the next event of the same stream, not before.
+        """
+
+    def strangers(self, events: Collection[Event]) -> Collection[UUID]:
+        """The ids of those among `events` that do not belong to the log: of a history that ended when it was restored,
+        or of a run that was erased. They are dropped. Called for each batch of a firehose; a log that cannot say so at
+        once answers with nothing.
         """
 
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:

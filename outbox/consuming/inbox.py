@@ -38,6 +38,11 @@ class Inboxes:
         rows = Inbox.objects.filter(consumer=self._consumer.name, stream__in=streams)
         return {key: (epoch, seq) for key, epoch, seq in rows.values_list("stream", "epoch", "seq")}
 
+    def last(self, stream: UUID) -> tuple[int, UUID | None]:
+        """(seq, id of the last event that is known to be done with) of an inbox."""
+        rows = Inbox.objects.filter(consumer=self._consumer.name, stream=stream)
+        return rows.values_list("seq", "event_id").first() or (0, None)
+
     def take(self, leap: Leap, *, warily: bool = False) -> Turn:
         """Make `leap` if it is its turn (GO: it was); what else there is says why it was not.
 
@@ -52,7 +57,7 @@ class Inboxes:
                     if leap.event is not None:
                         self._consumer.handler(leap.event)
                         failpoint("outbox.consume.handled", self._consumer.name)
-                    places.move(place, leap.to)
+                    places.move(place, leap.to, leap.last)
         except PASSING as error:
             return self._put_off(leap, error, noted=warily)
         except Exception as error:
@@ -75,12 +80,18 @@ class Inboxes:
             moved = [self._at(leap, leap.to) for leap, turn in turns.items() if turn is Turn.GO]
             # All are there and locked: this is an UPDATE of many rows, in the one form that is quick on both databases.
             Inbox.objects.bulk_create(
-                moved, update_conflicts=True, unique_fields=["consumer", "stream"], update_fields=["seq"]
+                moved,
+                update_conflicts=True,
+                unique_fields=["consumer", "stream"],
+                update_fields=["seq", "event_id"],
             )
         return {leap.stream for leap, turn in turns.items() if turn in (Turn.GO, Turn.PAST)}
 
     def _at(self, leap: Leap, seq: int) -> Inbox:
-        return Inbox(consumer=self._consumer.name, stream=leap.stream, epoch=leap.epoch, seq=seq)
+        last = leap.last if seq else None
+        return Inbox(
+            consumer=self._consumer.name, stream=leap.stream, epoch=leap.epoch, seq=seq, event_id=last
+        )
 
     def due(self, shards: Collection[int], *, limit: int) -> list[tuple[UUID, int, int]]:
         """(stream, epoch, seq) of inboxes of `shards` whose wait after a failure is over, the longest over first."""
@@ -94,15 +105,20 @@ class Inboxes:
         rows = Inbox.objects.filter(consumer=self._consumer.name, stream=stream, epoch=epoch, seq=seq)
         rows.filter(retry_at__lte=self._clock.now()).update(retry_at=None, failures=0, put_off=0, error="")
 
-    def enter_epoch(self, leap: Leap, *, head: int) -> Turn:
-        """The log was restored: go on in the leap's epoch, from no later than `head`, the last that the log has."""
+    def enter_epoch(self, leap: Leap, *, applied: int) -> Turn:
+        """The log was restored: go on in the leap's epoch, from no later than `leap.to`.
+
+        AHEAD: the inbox is no longer at `applied`, of which the caller knows how much the log still has; ask again.
+        """
         try:
             with transaction.atomic(durable=True):
                 place, turn = self._look(leap)
+                if turn is Turn.NEW_EPOCH and place.seq != applied:
+                    return Turn.AHEAD
                 if turn is Turn.NEW_EPOCH:
-                    self._tell("log restored", leap, applied=place.seq, head=head)
-                    restored = Restored(stream=leap.stream, epoch=leap.epoch, applied=place.seq, head=head)
-                    places.enter_epoch(place, leap.epoch, head=head)
+                    self._tell("log restored", leap, applied=applied)
+                    restored = Restored(stream=leap.stream, epoch=leap.epoch, applied=applied, head=leap.to)
+                    places.enter_epoch(place, leap.epoch, head=leap.to)
                     if self._consumer.on_restored is not None:
                         self._consumer.on_restored(restored)
         except PASSING as error:

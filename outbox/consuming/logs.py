@@ -36,6 +36,16 @@ class DatabaseLog:
         page = rows.order_by("key").values_list("key", "epoch", "head")[:limit]
         return [Head(stream=key, epoch=epoch, seq=head) for key, epoch, head in page]
 
+    def strangers(self, events: Collection[Event]) -> Collection[UUID]:
+        found = Entry.objects.filter(pk__in=[event.id for event in events]).values_list("pk", flat=True)
+        known = set(found)
+        missing = [event for event in events if event.id not in known]
+        if not missing:
+            return ()
+        streams = Stream.objects.filter(key__in={event.stream for event in missing})
+        pruned = dict(streams.values_list("key", "pruned"))
+        return {event.id for event in missing if event.seq > pruned.get(event.stream, 0)}
+
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         rows = Entry.objects.filter(stream_id=stream, seq__gt=after).select_related("stream")
         return [_event_of(entry) for entry in rows.order_by("seq")[:limit]]
@@ -55,6 +65,9 @@ class RedisLog:
         self, *, shards: Collection[int], since: datetime | None, after: UUID | None, limit: int
     ) -> Sequence[Head]:
         return []
+
+    def strangers(self, events: Collection[Event]) -> Collection[UUID]:
+        return ()  # what Redis has is no witness against what comes from it
 
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         key = wire.run_stream(wire.shard_of(stream), stream, epoch)

@@ -50,13 +50,15 @@ class Reader:
         Done with is also what waits after a failure: the next try reads it from the log.
         """
         by_stream = attrgetter("stream")
-        ordered = sorted(deliveries, key=by_stream)  # stable: each stream keeps its order
+        strangers = self._strangers(deliveries)
+        ours = [delivery for delivery in deliveries if delivery not in strangers]
+        ordered = sorted(ours, key=by_stream)  # stable: each stream keeps its order
         streams = {key: list(group) for key, group in groupby(ordered, key=by_stream)}
         places = self._inboxes.places(streams)
         plans = {key: self._plan(group, places.get(key, (0, 0))) for key, group in streams.items()}
         idle = [plan[0] for key, plan in plans.items() if self._is_idle(plan, streams[key])]
         passed = self._inboxes.pass_over(idle) if idle else set()
-        done: list[bytes] = []
+        done = [delivery.id for delivery in strangers]
         for key, group in streams.items():
             if key in passed or self._deliver_stream(key, plans[key], group, warily=warily):
                 done += [delivery.id for delivery in group]
@@ -72,10 +74,9 @@ class Reader:
             epoch, seq = self._inboxes.places([stream]).get(stream, (1, 0))
             head = self.log.head(stream)
             if head is not None and head.epoch > epoch:
-                turn = self._inboxes.enter_epoch(Leap(stream, head.epoch, 0, head.seq, None), head=head.seq)
-                if turn is Turn.WAITS:
+                if self._enter_epoch(stream, head.epoch, head=head.seq) is Turn.WAITS:
                     return seq
-                epoch, seq = self._inboxes.places([stream]).get(stream, (head.epoch, 0))
+                continue
             page = self.log.entries(stream, epoch=epoch, after=seq, limit=PAGE)
             if page and seq and page[0].seq > seq + 1:
                 self._tell("events are gone from the log before they were applied", stream, after=seq)
@@ -103,6 +104,15 @@ class Reader:
             self._tell("an event that was to be tried again is gone from the log", stream, after=seq)
             self._inboxes.end_wait(stream, epoch=epoch, seq=seq)
 
+    def _strangers(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """What Redis still has of a history that is no more: numbers of its own events may be taken by others now."""
+        events = [delivery.event for delivery in deliveries if delivery.event]
+        ids = self.log.strangers(events) if events else ()
+        found = [delivery for delivery in deliveries if delivery.event and delivery.event.id in ids]
+        for stream in {delivery.stream for delivery in found}:
+            self._tell("events that the log does not have are dropped", stream)
+        return found
+
     def _plan(self, group: Sequence[Delivery], place: tuple[int, int]) -> list[Leap]:
         """What is new to an inbox at `place`, up to the first stub: there the log goes on."""
         whole = takewhile(lambda delivery: delivery.event is not None, group)
@@ -125,7 +135,7 @@ class Reader:
                 continue
             turn = self._inboxes.take(leap, warily=warily)
             if turn is Turn.NEW_EPOCH:
-                turn = self._enter_epoch(leap, warily=warily)
+                turn = self._follow_epoch(leap, warily=warily)
             if turn is Turn.AHEAD:
                 caught_up = self.catch_up(stream, warily=warily)
                 if caught_up is None:
@@ -134,17 +144,42 @@ class Reader:
                 turn = self._inboxes.take(leap, warily=warily)
             if turn is Turn.AHEAD:
                 turn = self._cross_gap(leap, warily=warily)
-            if turn in (Turn.WAITS, Turn.AHEAD):
+            if turn in (Turn.WAITS, Turn.AHEAD, Turn.NEW_EPOCH):
                 return True
             warily = False
         has_stub = any(delivery.event is None for delivery in group)
         return not has_stub or self.catch_up(stream, warily=warily) is not None
 
-    def _enter_epoch(self, leap: Leap, *, warily: bool) -> Turn:
+    def _follow_epoch(self, leap: Leap, *, warily: bool) -> Turn:
         head = self.log.head(leap.stream)
         is_known = head is not None and head.epoch == leap.epoch
-        self._inboxes.enter_epoch(leap, head=max(head.seq, leap.to) if head and is_known else leap.to)
+        self._enter_epoch(
+            leap.stream, leap.epoch, head=max(head.seq, leap.to) if head and is_known else leap.to
+        )
         return self._inboxes.take(leap, warily=warily)
+
+    def _enter_epoch(self, stream: UUID, epoch: int, *, head: int) -> Turn:
+        applied, last = self._inboxes.last(stream)
+        shared = applied if last is None else self._shared(stream, epoch, upto=applied, last=last)
+        to = shared if shared < applied else head
+        return self._inboxes.enter_epoch(Leap(stream, epoch, 0, to, None), applied=applied)
+
+    def _shared(self, stream: UUID, epoch: int, *, upto: int, last: UUID) -> int:
+        """How far the log, restored, still tells what was applied up to seq `upto`, event `last`.
+
+        Above that its numbers belong to events that were written after the restore. Ids begin with the time, and a
+        restore takes longer than clocks differ: those events have greater ids than any that was lost.
+        """
+        while upto > 0:
+            after = max(0, upto - PAGE)
+            page = self.log.entries(stream, epoch=epoch, after=after, limit=PAGE)
+            ids = {event.seq: event.id for event in page if event.seq <= upto}
+            if not ids:
+                break  # gone from the log: nothing says otherwise
+            if shared := [seq for seq, event_id in ids.items() if event_id <= last]:
+                return max(shared)
+            upto = after
+        return upto
 
     def _cross_gap(self, leap: Leap, *, warily: bool) -> Turn:
         """Something before `leap` is missing, and the log did not have it either."""
