@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 import redis
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 
 from outbox import consumer as consumers
 from outbox import wire
@@ -236,7 +236,8 @@ def test_a_dead_letter_outlives_the_log_it_came_from(letter):
 def test_an_erased_run_leaves_no_dead_letter_and_no_inbox(letter):
     _, _, stream = letter
     Inbox.objects.filter(stream=stream.key).update(error="ValueError: Anna's address")
-    forget_stream(stream.key)
+    with transaction.atomic():
+        forget_stream(stream.key)
     assert not DeadLetter.objects.exists()
     assert not Inbox.objects.filter(stream=stream.key).exists()
 
