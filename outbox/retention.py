@@ -4,12 +4,13 @@ What is removed is the beginning of a stream, so that the log stays one piece: s
 from below `pruned` is told so, never led past the hole. What Redis was not given yet stays, however old.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 
+from outbox import wire
 from outbox.clock import Clock
 from outbox.conf import conf
 from outbox.models import Entry, Stream
@@ -25,7 +26,7 @@ def prune(*, clock: Clock) -> int:
     days = conf().entry_retention_days
     if not days:
         return 0
-    end, after, removed = _first_id_at(clock.now() - timedelta(days=days)), UUID(int=0), 0
+    end, after, removed = wire.first_id_at(clock.now() - timedelta(days=days)), UUID(int=0), 0
     for _ in Pace().turns():
         limits, last = _next_old(after, end)
         if last is None:
@@ -52,11 +53,6 @@ def prune_stream(key: UUID, *, upto: int) -> int:
             return 0
         Stream.objects.filter(key=key).update(pruned=upto)
         return Entry.objects.filter(stream_id=key, seq__gt=stream.pruned, seq__lte=upto).delete()[0]
-
-
-def _first_id_at(moment: datetime) -> UUID:
-    """The smallest id of that millisecond: ids begin with the time they were made at, so age needs no index."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _next_old(after: UUID, end: UUID) -> tuple[dict[UUID, int], UUID | None]:

@@ -168,7 +168,7 @@ class ConsumerLoop:
     def _retry(self, reader: Reader) -> None:
         if time.monotonic() < self._retry_at:
             return
-        for stream, epoch, seq in reader.due(limit=RETRIES):
+        for stream, epoch, seq in reader.due(self._compared, limit=RETRIES):
             if self._may_go_on(stream):
                 reader.retry(stream, epoch=epoch, seq=seq)
         self._retry_at = time.monotonic() + min(POLL_SECONDS, conf().consumer_retry_seconds)
@@ -215,6 +215,8 @@ class ConsumerLoop:
         if comparison is None or not comparison.go_on():
             return
         self._comparison = None
+        # What a holder before us read past its lease may have become pending after we took over what there was.
+        self._claims = dict.fromkeys(self._compared, BEGINNING)
         if not comparison.is_broken:
             self._compared.update(dict.fromkeys(comparison.shards, comparison.started))
         self._compare_at = time.monotonic() + conf().consumer_comparison_seconds
@@ -229,7 +231,7 @@ class ConsumerLoop:
         self._notice_setback()
         started = self._clock.now()
         if unknown:
-            return Comparison(reader, unknown, since=self._begun_at, started=started)
+            return Comparison(reader, unknown, since=self._begun_at, started=started, warily=True)
         since = min(at for at in self._compared.values() if at is not None)
         return Comparison(reader, self._compared, since=since, started=started)
 

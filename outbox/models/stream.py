@@ -108,7 +108,11 @@ class Inbox(models.Model):
     stream = models.UUIDField()
     epoch = models.PositiveBigIntegerField(default=1)
     seq = models.BigIntegerField(default=0)
+    # The last event that we know to be done with: after a restore its number may be that of another one.
+    event_id = models.UUIDField(null=True)
     failures = models.PositiveSmallIntegerField(default=0)  # tries of event seq + 1 that failed
+    # Tries in a row that met trouble of the database. The event is not given up for them, but it waits ever longer.
+    put_off = models.PositiveSmallIntegerField(default=0, db_default=0)
     retry_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
 
