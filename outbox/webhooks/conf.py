@@ -46,7 +46,7 @@ class WebhookSettings(BaseModel):
     )
     webhook_keep_days: float = Field(14.0, gt=0, description="deliveries that are over are kept this long")
     webhook_body_max_bytes: int = Field(
-        262_144, ge=1_024, description="a larger event is not sent; its delivery says so"
+        262_144, ge=1_024, le=4_194_304, description="a larger event is not sent; its delivery says so"
     )
     cloud_event_type_prefix: str = Field(
         "dev.longhaul",
