@@ -19,12 +19,11 @@ from outbox.models import Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks.cloudevents import cloud_event
 from outbox.webhooks.conf import conf
 from outbox.webhooks.deliverer import Deliverer, limits
-from outbox.webhooks.registering import send_again
+from outbox.webhooks.registering import CONSUMER, send_again
 from outbox.webhooks.sending import Outgoing, post
 
 logger = logging.getLogger(__name__)
 
-CONSUMER = "webhooks"
 LOOK_SECONDS = 5.0  # while there is no webhook
 
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from outbox.append import Message, append
 from outbox.clock import CLOCK
+from outbox.consumer import find
 from outbox.consuming.loop import ConsumerLoop
 from outbox.management.commands import webhooks as command
 from outbox.models import Audience, Delivery, DeliveryState, Inbox
@@ -29,6 +30,7 @@ from outbox.relay import drain
 from outbox.webhooks import verify
 from outbox.webhooks.deliverer import Deliverer
 from outbox.webhooks.deliveries import LEASE_SLACK_SECONDS
+from outbox.webhooks.registering import register
 from tests.factories import make_stream
 from tests.integration.outbox.webhooks.conftest import make_delivery, make_webhook
 from tests.integration.outbox.webhooks.receiver import receiving
@@ -108,6 +110,22 @@ def test_what_is_committed_reaches_the_receiver_and_a_stop_ends_the_process(tmp_
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) == 0
         assert len(receiver.got) == 2
+
+
+def test_the_first_webhook_is_told_what_happens_between_its_registering_and_the_process_that_serves_it(
+    redis_client, receiver
+):
+    webhook, _ = register(receiver.url())
+    time.sleep(0.05)
+    stream = make_stream()
+    with transaction.atomic():
+        append(stream.key, [Message(type="run.completed")], now=timezone.now())
+    drain(RedisPublisher(redis_client), clock=CLOCK)
+    time.sleep(0.05)
+    loop = ConsumerLoop(find("webhooks"), connection=redis_client)
+    for _ in range(4):
+        loop.turn()
+    assert webhook.deliveries.count() == 1
 
 
 def test_a_process_killed_between_post_and_settling_costs_one_lease_and_the_event_comes_again_under_its_id(
