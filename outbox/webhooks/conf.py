@@ -36,7 +36,9 @@ class WebhookSettings(BaseModel):
         32, ge=1, le=500, description="deliveries under way at once in a process"
     )
     webhook_concurrency_each: int = Field(
-        4, ge=1, description="of these to one webhook; to one whose last try failed it is 1"
+        4,
+        ge=1,
+        description="of these to one webhook, half of all at most; to one whose last try failed it is 1",
     )
     webhook_disable_seconds: Scaled = Field(
         432_000.0, gt=0, description="a webhook that failed this long without a success is switched off"
