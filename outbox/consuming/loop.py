@@ -17,10 +17,10 @@ from outbox.consumer import Consumer, Event
 from outbox.consuming.comparing import Comparison
 from outbox.consuming.group import Forgotten, Group
 from outbox.consuming.logs import DatabaseLog
-from outbox.consuming.places import first_start
 from outbox.consuming.reader import Delivery, Reader
 from outbox.failpoints import failpoint
 from outbox.leases import ShardLeases
+from outbox.models import Inbox
 from outbox.redis import MAX_BLOCK_SECONDS, client
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class ConsumerLoop:
 
     def _meet(self) -> Reader:
         if self.consumer.start == "now":
-            self._begun_at = first_start(self.consumer.name, now=self._clock.now())
+            self._begun_at = Inbox.begin(self.consumer.name, now=self._clock.now())
         log = self.consumer.log or DatabaseLog()
         self._reader = Reader(
             self.consumer, log, clock=self._clock, wants=self._wants, may_go_on=self._may_go_on

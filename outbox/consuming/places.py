@@ -1,7 +1,6 @@
 """What may happen to one inbox row, locked by the caller."""
 
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import datetime, timedelta
 
 from outbox.conf import conf
 from outbox.consumer import Event
@@ -10,17 +9,6 @@ from outbox.models import DeadLetter, Inbox
 
 MAX_ERROR = 500
 MAX_FAILURES = 1_000  # counted so far
-
-# The inbox row of no stream, whose seq says when a consumer with start="now" began: milliseconds since 1970.
-FIRST_START = UUID(int=0)
-
-
-def first_start(consumer: str, *, now: datetime) -> datetime:
-    """From when on it is told of events: `now`, or when it was asked for first."""
-    row, _ = Inbox.objects.get_or_create(
-        consumer=consumer, stream=FIRST_START, defaults={"seq": int(now.timestamp() * 1_000)}
-    )
-    return datetime.fromtimestamp(row.seq / 1_000, UTC)
 
 
 def lock(consumer: str, leap: Leap) -> Inbox:

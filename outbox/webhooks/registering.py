@@ -8,8 +8,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from outbox.clock import Clock
-from outbox.consuming.places import first_start
-from outbox.models import Audience, Delivery, DeliveryState, Webhook
+from outbox.models import Audience, Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks.addresses import AddressRefused, parse_url, require_allowed
 from outbox.webhooks.conf import conf
 from outbox.webhooks.connecting import Resolve, resolve
@@ -58,7 +57,7 @@ def add(webhook: Webhook) -> None:
     """Save a new webhook. Its consumer begins at this moment, however much later its process looks."""
     with transaction.atomic():
         webhook.save()
-        first_start(CONSUMER, now=webhook.created_at)
+        Inbox.begin(CONSUMER, now=webhook.created_at)
 
 
 def rotate(webhook_id: int, *, clock: Clock) -> str:

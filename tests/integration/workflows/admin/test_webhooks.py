@@ -10,7 +10,6 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from outbox.consuming.places import FIRST_START
 from outbox.models import Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks import registering
 from tests.integration.outbox.webhooks.conftest import make_delivery, make_webhook
@@ -94,7 +93,7 @@ def test_event_types_that_match_nothing_are_refused_with_a_sentence(admin, types
 
 def test_the_consumer_begins_when_the_first_webhook_is_saved(admin):
     admin.post(ADD, FILLED)
-    begins = Inbox.objects.get(consumer="webhooks", stream=FIRST_START)
+    begins = Inbox.objects.get(consumer="webhooks", stream=Inbox.NO_STREAM)
     assert begins.seq == int(Webhook.objects.get().created_at.timestamp() * 1_000)
 
 
