@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import redis
@@ -32,9 +32,6 @@ OVERDUE = 10  # intervals after which the log is compared though new entries nev
 RETRIES = 100  # streams tried again in one go
 
 BEGINNING = b"0-0"
-
-# The inbox row of no stream, whose seq says when a consumer with start="now" ran first: milliseconds since 1970.
-FIRST_START = UUID(int=0)
 
 
 class ConsumerLoop:
@@ -127,11 +124,7 @@ class ConsumerLoop:
 
     def _meet(self) -> Reader:
         if self.consumer.start == "now":
-            now = int(self._clock.now().timestamp() * 1_000)
-            row, _ = Inbox.objects.get_or_create(
-                consumer=self.consumer.name, stream=FIRST_START, defaults={"seq": now}
-            )
-            self._begun_at = datetime.fromtimestamp(row.seq / 1_000, UTC)
+            self._begun_at = Inbox.begin(self.consumer.name, now=self._clock.now())
         log = self.consumer.log or DatabaseLog()
         self._reader = Reader(
             self.consumer, log, clock=self._clock, wants=self._wants, may_go_on=self._may_go_on

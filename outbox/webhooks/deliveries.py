@@ -65,9 +65,7 @@ def enqueue(event: EventLike, *, clock: Clock = CLOCK) -> int:
 
     Told of the same event again it adds none: (webhook, event) is unique.
     """
-    wanting = [
-        hook for hook in Webhook.objects.filter(is_active=True) if hook.wants(event.type, event.audience)
-    ]
+    wanting = [hook for hook in Webhook.objects.filter(is_active=True) if _wants(hook, event)]
     if not wanting:
         return 0
     told = cloud_event(
@@ -110,12 +108,15 @@ def _delivery(webhook: Webhook, event: EventLike, body: str, *, now: datetime) -
 def claim(*, busy: Mapping[int, int], free: int, clock: Clock) -> list[Claimed]:
     """At most `free` due deliveries. busy: how many this process has under way, by webhook.
 
-    A webhook whose last try failed gets one try at a time: whatever it has in line, it holds one thread.
+    A webhook whose last try failed gets one try at a time: whatever it has in line, it holds one thread. Half of the
+    threads are kept for webhooks that have none: a few that answer late cannot take them all.
     """
     claimed: list[Claimed] = []
+    kept = conf().webhook_concurrency // 2
     for webhook in Webhook.objects.with_due(now=clock.now()) if free > 0 else ():
+        left, has = free - len(claimed), busy.get(webhook.pk, 0)
         most = 1 if webhook.failures else conf().webhook_concurrency_each
-        room = min(free - len(claimed), most - busy.get(webhook.pk, 0))
+        room = min(left, max(left - kept, 0 if has else 1), most - has)
         if room > 0:
             claimed += _claim_of(webhook, room, clock=clock)
     return claimed

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -88,8 +88,11 @@ def _exchange(
         ) as response,
     ):
         _read_some(response)
+        answer = Answer(status=response.status)
+        if answer.is_success:
+            return answer
         told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Answer(status=response.status, retry_after=retry_after(told, now=now))
+        return replace(answer, retry_after=retry_after(told, now=now))
 
 
 def _read_some(response: httpcore.Response) -> None:
