@@ -7,10 +7,11 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from outbox.models import Entry, Stream
+from outbox.models import Delivery, Entry, Stream, Webhook
 from outbox.retention import prune_stream
 from tests import flows
 from tests.flows import fanning, ordering
+from tests.integration.outbox.webhooks.conftest import make_delivery, make_webhook
 from workflows import storage
 from workflows.errors import InvalidTransition
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
@@ -130,6 +131,21 @@ def test_a_run_with_an_event_that_nobody_was_told_stays(owner, engine):
     engine.clock.turn(31 * DAY)
 
     assert retain_runs(clock=engine.clock) == 0
+
+
+def test_a_run_of_which_a_webhook_is_still_to_be_told_stays(owner, engine):
+    """A webhook's tries last three days and more; one that is off keeps its line until it is on again."""
+    run = ended(owner, engine)
+    hook = make_webhook("https://hooks.example.com/in")
+    delivery = make_delivery(hook, stream=run.pk)
+    Webhook.objects.update(is_active=False)
+    engine.clock.turn(31 * DAY)
+
+    assert retain_runs(clock=engine.clock) == 0
+    assert Delivery.objects.filter(pk=delivery.pk).exists()
+
+    hook.delete()
+    assert retain_runs(clock=engine.clock) == 1
 
 
 def test_a_run_whose_files_cannot_go_now_holds_up_no_other_and_goes_later(owner, engine, monkeypatch, caplog):
