@@ -20,8 +20,8 @@ from outbox.conf import time_scale
 from outbox.models import Delivery, DeliveryState, Webhook
 from outbox.webhooks.cloudevents import cloud_event
 from outbox.webhooks.conf import conf
+from outbox.webhooks.outgoing import Outgoing
 from outbox.webhooks.schedule import Answer, Delivered, GivenUp, RetryIn, Verdict, judge
-from outbox.webhooks.sending import Outgoing
 
 logger = logging.getLogger(__name__)
 
