@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -87,6 +87,12 @@ def parse_id(text: bytes | str) -> EntryId:
 
 def format_id(entry_id: EntryId) -> str:
     return f"{entry_id[0]}-{entry_id[1]}"
+
+
+def now_ms(connection: "redis.Redis") -> int:
+    """By Redis' own clock, which the entry ids are made with."""
+    seconds, microseconds = cast(tuple[int, int], connection.time())
+    return seconds * 1000 + microseconds // 1000
 
 
 def moment_of(entry_id: EntryId) -> datetime:

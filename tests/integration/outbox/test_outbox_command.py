@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from redis.retry import Retry
 
 from outbox import report, status, wire
 from outbox.clock import CLOCK
+from outbox.conf import conf
 from outbox.leases import ShardLeases
 from outbox.models import DeadLetter, Stream
 from outbox.relay import drain
@@ -91,6 +93,19 @@ def test_tombstones_are_named(published, redis_client):
     code, told = status_now()
 
     assert (code, told["redis"]["tombstones"]) == (1, [{"run": str(published.key), "seq": 2}])
+
+
+def test_tombstones_are_told_for_as_long_as_a_firehose_keeps_and_not_for_ever(published, redis_client):
+    """A group that is behind keeps the entries themselves, and nobody could clear the alarm."""
+    firehose = wire.firehose(published.shard)
+    redis_client.delete(firehose)
+    old = int((time.time() - conf().firehose_seconds - 60) * 1000)
+    fields = {"run": str(published.key), "seq": 2, "epoch": 1, "aud": "public", "stub": "{}"}
+    redis_client.xadd(firehose, fields, id=f"{old}-0")
+
+    code, told = status_now()
+
+    assert (code, told["redis"]["tombstones"]) == (0, [])
 
 
 def test_groups_are_told_with_what_they_have_not_read_and_what_they_lost(published, redis_client):

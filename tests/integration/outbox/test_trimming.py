@@ -185,7 +185,7 @@ def test_a_group_that_nobody_reads_for_a_week_holds_up_nothing_and_is_not_destro
     fill(redis_client, 3 * NODE, seconds_ago=600)
     read_group(redis_client, NODE)
     now = ago(0) + int(timedelta(days=8).total_seconds() * 1000)
-    monkeypatch.setattr(trimming, "_now_ms", lambda connection: now)
+    monkeypatch.setattr(trimming, "now_ms", lambda connection: now)
     redis_client.xgroup_delconsumer(NAME, GROUP, "slot-0")
 
     assert trim_firehose(redis_client, SHARD) == 3 * NODE
