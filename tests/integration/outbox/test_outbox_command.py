@@ -143,6 +143,51 @@ def test_leases_and_dead_letters_are_told(redis_client):
     assert "1 dead letters of billing" in text
 
 
+def test_dead_letters_past_the_limit_are_told_as_such_and_no_consumer_is_left_out(redis_client, monkeypatch):
+    monkeypatch.setattr(status, "COUNT_MAX", 2)
+    for consumer in ("a", "a", "a", "b"):
+        DeadLetter.objects.create(
+            consumer=consumer,
+            stream=uuid4(),
+            epoch=1,
+            seq=1,
+            event_id=uuid4(),
+            type="message",
+            envelope={},
+            failures=5,
+            error="no",
+            created_at=timezone.now(),
+        )
+
+    text = outbox("status", "--window", "0")[1]
+
+    assert "2+ of a" in text
+    assert "1 of b" in text
+    assert "2+ dead letters of a" in text
+
+
+def test_more_poison_than_is_listed_is_told_as_such(redis_client, monkeypatch):
+    monkeypatch.setattr(status, "LISTED_MAX", 2)
+    for _ in range(3):
+        write(make_stream(), 1)
+    Stream.objects.update(failures=7)
+
+    assert "2+ streams cannot be published" in outbox("status", "--window", "0")[1]
+
+
+def test_a_frozen_redis_is_waited_for_once(monkeypatch):
+    reads = []
+
+    def frozen(connection):
+        reads.append(connection)
+        raise redis.TimeoutError("frozen")
+
+    monkeypatch.setattr("outbox.report.read_firehoses", frozen)
+
+    assert outbox("status", "--window", "0.5")[0] == 1
+    assert len(reads) == 1
+
+
 def test_the_rate_is_measured_over_a_window_that_is_named(published, publisher, monkeypatch):
     other = write(make_stream(), 5)
     monkeypatch.setattr("time.sleep", lambda seconds: drain(publisher, clock=CLOCK))
