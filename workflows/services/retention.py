@@ -78,10 +78,11 @@ def _ended(before: datetime, after: Place | None) -> "QuerySet[Run]":
 
 
 def _remove(run: Run, *, clock: Clock) -> bool:
-    """False when it was not removed: a rival has done so, or its files cannot go now."""
+    """False when it was not removed: a rival has done so or is at it, or its files cannot go now."""
     try:
         remove_files(run)
-        remove_rows(run.id, by=None, reason=REASON.format(conf().run_retention_days), clock=clock)
+        reason = REASON.format(conf().run_retention_days)
+        remove_rows(run.id, by=None, reason=reason, clock=clock, waits=False)
     except Run.DoesNotExist:
         return False
     except PASSING:

@@ -231,6 +231,34 @@ def test_a_run_that_somebody_acts_on_is_passed_over_at_once(owner, engine):
     assert not Run.objects.filter(pk=other.pk).exists()
 
 
+def test_a_run_that_somebody_locks_after_it_was_closed_holds_up_no_other(owner, engine, monkeypatch):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer and no sessions")
+    held, other = ended(owner, engine), ended(owner, engine)
+    engine.clock.turn(31 * DAY)
+    rival, real = connection.copy(), storage.remove_all
+
+    def lock(run_id) -> None:
+        real(run_id)
+        if run_id == held.pk:
+            with rival.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM workflows_run WHERE id = %s FOR UPDATE", [held.pk])
+
+    monkeypatch.setattr("workflows.storage.remove_all", lock)
+    try:
+        rival.set_autocommit(False)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        assert retain_runs(clock=engine.clock) == 1
+    finally:
+        rival.rollback()
+        rival.close()
+        connection.close()
+    assert list(Run.objects.values_list("pk", flat=True)) == [held.pk]
+    assert retain_runs(clock=engine.clock) == 1
+    assert not Run.objects.filter(pk=other.pk).exists()
+
+
 def test_the_rules_of_a_run_hold_when_the_front_of_its_log_is_gone(owner, engine):
     run = ended(owner, engine)
     stream = Stream.objects.get(key=run.pk)
