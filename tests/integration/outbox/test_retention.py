@@ -151,7 +151,7 @@ def test_a_pass_that_finds_nothing_reads_no_more_than_is_new(clock, monkeypatch)
     def reads() -> int:
         with CaptureQueriesContext(connection) as captured:
             assert prune(clock=clock) == 0
-        return len(captured)
+        return sum("outbox_entry" in query["sql"] for query in captured)
 
     assert (reads(), reads()) == (4, 1)
 
