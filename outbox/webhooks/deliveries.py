@@ -20,8 +20,8 @@ from outbox.conf import time_scale
 from outbox.models import Delivery, DeliveryState, Webhook
 from outbox.webhooks.cloudevents import cloud_event
 from outbox.webhooks.conf import conf
+from outbox.webhooks.outgoing import Outgoing
 from outbox.webhooks.schedule import Answer, Delivered, GivenUp, RetryIn, Verdict, judge
-from outbox.webhooks.sending import Outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ def _note_health(claimed: Claimed, verdict: Verdict, now: datetime) -> None:
             return
     limit = timedelta(seconds=conf().webhook_disable_seconds)
     if webhook.filter(failing_since__lte=now - limit).exists():
-        _disable(claimed.webhook_id, f"no delivery succeeded since {limit} or longer", now)
+        _disable(claimed.webhook_id, f"no delivery has succeeded for {limit.days} days or longer", now)
 
 
 def _disable(webhook_id: int, because: str, now: datetime) -> None:

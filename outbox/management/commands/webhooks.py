@@ -19,8 +19,9 @@ from outbox.models import Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks.cloudevents import cloud_event
 from outbox.webhooks.conf import conf
 from outbox.webhooks.deliverer import Deliverer, limits
+from outbox.webhooks.outgoing import Outgoing
 from outbox.webhooks.registering import CONSUMER, send_again
-from outbox.webhooks.sending import Outgoing, post
+from outbox.webhooks.sending import post
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,9 @@ import pytest
 
 from outbox.webhooks.addresses import AddressRefused
 from outbox.webhooks.deliverer import limits
+from outbox.webhooks.outgoing import Outgoing
 from outbox.webhooks.registering import check_url
-from outbox.webhooks.sending import Outgoing, _tls, post
+from outbox.webhooks.sending import _tls, post
 from outbox.webhooks.signing import new_secret
 from tests.integration.outbox.webhooks.receiver import make_certificate, receiving, speaking
 
