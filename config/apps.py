@@ -18,6 +18,7 @@ class LonghaulConfig(AppConfig):
             checks.check_database,
             checks.check_web,
             checks.check_telemetry,
+            checks.check_parsers,
         ):
             register(check)
         register(checks.check_deployment, deploy=True)

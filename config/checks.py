@@ -8,7 +8,8 @@ E011 an item that fits no event   E012 a step's idle time-out below the interval
 E013 failpoints (deploy)      W014 shrunk times (deploy)     W015 no HTTPS (deploy)
 E016 an OTEL_… variable that the exporter of spans does not take
 W017 webhooks without TLS (deploy)           W018 webhooks may reach a cloud's metadata (deploy)
-The last two are in `config/webhook_checks.py`.
+These two are in `config/webhook_checks.py`.
+W019 large JSON documents are read without the compiled parser
 """
 
 import difflib
@@ -25,6 +26,7 @@ from config.conf import STARTING, conf
 from config.redaction import clean_text
 from outbox.conf import OutboxSettings
 from outbox.conf import conf as outbox_conf
+from streaming.parsers import skipping
 from workflows import telemetry
 from workflows.conf import conf as workflow_conf
 from workflows.definitions import find, registry
@@ -181,6 +183,17 @@ def check_telemetry(**_: Any) -> list[CheckMessage]:
             id="longhaul.E016",
         )
         for fault in telemetry.faults()
+    ]
+
+
+def check_parsers(**_: Any) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"{fault}: what is left out of a large document is read several times slower.",
+            hint="Install ijson's wheel for this platform, or yajl with its headers before ijson.",
+            id="longhaul.W019",
+        )
+        for fault in filter(None, [skipping.fault_of_backend()])
     ]
 
 

@@ -27,6 +27,7 @@ from workflows.definitions import Retry, Workflow, step
 from workflows.errors import Fatal
 from workflows.execution import StepContext
 from workflows.models import Run
+from workflows.services.scheduling import scheduled_inputs
 
 __all__ = ["document_analysis"]
 
@@ -189,10 +190,10 @@ def _refuse_empty(text: ExtractedText) -> None:
 
 
 def erase_files(run_id: UUID, document: DocumentInput) -> None:
-    """Remove what the steps stored, and with the last run that reads it the upload; called when a run is erased,
-    perhaps twice.
+    """Remove what the steps stored, and with the last run that reads it the upload, unless a schedule names it; called
+    when a run is erased, perhaps twice.
     """
-    if not _is_read_by_others(run_id, document):
+    if not _is_read_by_others(run_id, document) and not _is_scheduled(document):
         default_storage.delete(document.storage_name)
     for step_name in (extract_text.name, write_report.name):
         remove_folder(step_folder(run_id, step_name))
@@ -204,6 +205,11 @@ def _is_read_by_others(run_id: UUID, document: DocumentInput) -> bool:
     """
     others = Run.objects.filter(workflow=document_analysis.name, erase_requested_at__isnull=True)
     return others.filter(input__storage_name=document.storage_name).exclude(pk=run_id).exists()
+
+
+def _is_scheduled(document: DocumentInput) -> bool:
+    scheduled = scheduled_inputs(document_analysis.name)
+    return any(values.get("storage_name") == document.storage_name for values in scheduled)
 
 
 document_analysis = Workflow(

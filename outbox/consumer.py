@@ -53,7 +53,7 @@ class Restored:
     stream: UUID
     epoch: int  # of the log from now on
     applied: int  # the last seq of the former epoch that had its effect
-    head: int  # the last seq that the log has now
+    head: int  # what was applied above it is not in the log any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +84,16 @@ class Log(Protocol):
         page; its consumers then notice a loss at the next event of the same stream, not before.
         """
 
+    def strangers(self, events: Collection[Event]) -> Collection[UUID]:
+        """The ids of those among `events` that do not belong to the log: of a history that ended when it was restored,
+        or of a run that was erased. They are dropped. Called for each batch of a firehose; a log that cannot say so at
+        once answers with nothing.
+        """
+
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         """Events with a seq above `after`, ascending, in the stream's present epoch (which is `epoch`, as far as the
-        consumer knows). What is not among them is gone, or not for this consumer: it is passed over.
+        consumer knows). What is not among them is gone, or not for this consumer: it is passed over. Only an empty page
+        is the end.
         """
 
 
@@ -101,8 +108,8 @@ class Consumer:
     handler: called inside the transaction that also says that the event was applied: what it writes to the default
         database happens once for each event. It must not use the network, and be done within seconds.
     types: event types; None for all.
-    start: what a new consumer does with the past. `beginning`: all that the log has. `now`: events that are committed
-        after the consumer ran for the first time.
+    start: what a new consumer does with the past. `beginning`: all that the log has. `now`: events whose `time` is not
+        before the consumer ran for the first time; it is set before the commit, by the writer's clock.
     on_restored: called in the commit in which a stream's new epoch is noted.
     log: None for the tables of the outbox in the default database.
     """

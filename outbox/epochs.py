@@ -113,8 +113,9 @@ def _drop_former(former: Sequence[tuple[UUID, int]]) -> None:
         logger.warning("former streams stay for a while", extra=extra)
 
 
-def suspect(key: UUID) -> None:
-    """Make the relay compare a stream with Redis: a reader has seen more of it than the database has."""
+def suspect(key: UUID, *, because: str = "a reader is ahead of the log") -> None:
+    """Make the relay compare a stream with Redis."""
     if Stream.objects.filter(key=key, dirty=False).update(dirty=True):
-        logger.warning("a reader is ahead of the log; the relay will look", extra={"run": str(key)})
+        extra = {"run": str(key), "because": because}
+        logger.warning("the relay will compare a stream with Redis", extra=extra)
         nudge.wake_relay(wire.shard_of(key), key)

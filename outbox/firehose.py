@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -19,9 +19,9 @@ PENDING_MAX = 10_000  # counted so far
 class Group:
     """A consumer group at one moment.
 
-    lag: entries it has not been given yet, those that were trimmed away before included; None: Redis lost count.
+    lag: entries it has not been given yet, those that were removed before included; None: Redis lost count.
     pending: given to a consumer, not acknowledged. idle_seconds: since a consumer of it last asked for anything.
-    lost: unread and pending entries that are no longer there.
+    lost: pending entries that are no longer there, and unread ones as far as Redis knows how many it had read.
     """
 
     name: str
@@ -89,6 +89,12 @@ def format_id(entry_id: EntryId) -> str:
     return f"{entry_id[0]}-{entry_id[1]}"
 
 
+def now_ms(connection: "redis.Redis") -> int:
+    """By Redis' own clock, which the entry ids are made with."""
+    seconds, microseconds = cast(tuple[int, int], connection.time())
+    return seconds * 1000 + microseconds // 1000
+
+
 def moment_of(entry_id: EntryId) -> datetime:
     return datetime.fromtimestamp(entry_id[0] / 1000, UTC)
 
@@ -99,17 +105,20 @@ def _read_group(connection: "redis.Redis", name: str, group: Any, about: Any, fi
     consumers: Any = connection.xinfo_consumers(name, group_name)
     delivered = parse_id(group["last-delivered-id"])
     oldest = parse_id(pending["min"]) if pending["min"] else None
-    # Of a group that was never given anything Redis counts only what is still there.
-    lag = about["entries-added"] if delivered == (0, 0) else group["lag"]
+    # Redis tells no lag once something ahead of the group was erased; what the group had read it still knows, unless
+    # the group has read past that. None too for a group that was never given anything: it may be younger than a trim.
+    read = group["entries-read"]
+    unread = None if read is None else max(0, about["entries-added"] - read)
+    is_cut = first is None or delivered < first  # all that is there is unread
     return Group(
         name=group_name.decode(),
         last_delivered=delivered,
         oldest_pending=oldest,
         pending=pending["pending"],
-        lag=lag,
+        lag=unread if group["lag"] is None else group["lag"],
         idle_seconds=min((consumer["idle"] / 1000 for consumer in consumers), default=None),
         # What was trimmed counts as unread until the group reads on past the hole.
-        lost=max(0, (lag or 0) - about["length"])
+        lost=(max(0, (unread or 0) - about["length"]) if is_cut else 0)
         + _lost_pending(connection, name, group_name, oldest, first),
     )
 

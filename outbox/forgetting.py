@@ -3,6 +3,8 @@
 from typing import cast
 from uuid import UUID
 
+from django.db import transaction
+
 from outbox import wire
 from outbox.models import DeadLetter, Delivery, Entry, Inbox, Stream
 from outbox.redis import client
@@ -24,6 +26,15 @@ def forget_stream(key: UUID) -> None:
         places = Inbox.objects.select_for_update(skip_locked=True).filter(consumer=consumer, stream=key)
         Inbox.objects.filter(pk__in=list(places.values_list("pk", flat=True))).delete()
     Stream.objects.filter(key=key).delete()
+
+
+def forget_deliveries(key: UUID) -> None:
+    """Once more, after the stream is gone: a consumer that had an event in hand then may have lined it up since."""
+    with transaction.atomic():
+        for consumer in consumers():
+            # Who is at work on the stream has locked this row: its commit is waited for.
+            list(Inbox.objects.select_for_update().filter(consumer=consumer, stream=key))
+        Delivery.objects.filter(stream=key).delete()
 
 
 def consumers() -> list[str]:

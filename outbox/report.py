@@ -88,9 +88,10 @@ def _of_database(part: FromDatabase | None) -> Iterator[str]:
         return
     yield from backlog_troubles(part.backlog, now=part.taken_at)
     if part.poison:
-        yield f"{len(part.poison)} streams cannot be published: see the log for their errors, then requeue them"
+        more = "+" if len(part.poison) >= status.LISTED_MAX else ""
+        yield f"{len(part.poison)}{more} streams cannot be published: see the log for their errors, then requeue them"
     for letters in part.dead_letters:
-        yield f"{letters.count} dead letters of {letters.consumer}"
+        yield f"{letters.count:,}{'+' if letters.is_capped else ''} dead letters of {letters.consumer}"
 
 
 def backlog_troubles(backlog: status.Backlog, *, now: datetime) -> Iterator[str]:

@@ -60,9 +60,12 @@ class Lease:
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetters:
+    """is_capped: there are at least so many, and the oldest may be older."""
+
     consumer: str
     count: int
     oldest_at: datetime
+    is_capped: bool = False
 
 
 def read_backlog() -> Backlog:
@@ -115,11 +118,14 @@ def read_leases(*, clock: Clock) -> list[Lease]:
 
 
 def read_dead_letters() -> list[DeadLetters]:
-    """What consumers skipped after their last try, counted up to COUNT_MAX in all."""
-    counts: dict[str, list[datetime]] = {}
-    for consumer, created_at in DeadLetter.objects.values_list("consumer", "created_at")[:COUNT_MAX]:
-        counts.setdefault(consumer, []).append(created_at)
-    return [
-        DeadLetters(consumer=consumer, count=len(moments), oldest_at=min(moments))
-        for consumer, moments in sorted(counts.items())
-    ]
+    """What consumers skipped after their last try, counted up to COUNT_MAX of each."""
+    letters, found = list[DeadLetters](), DeadLetter.objects.order_by("consumer")
+    while consumer := found.values_list("consumer", flat=True).first():
+        mine = DeadLetter.objects.filter(consumer=consumer).values_list("created_at", flat=True)
+        moments = list(mine[: COUNT_MAX + 1])
+        counted, is_capped = moments[:COUNT_MAX], len(moments) > COUNT_MAX
+        letters.append(
+            DeadLetters(consumer=consumer, count=len(counted), oldest_at=min(counted), is_capped=is_capped)
+        )
+        found = found.filter(consumer__gt=consumer)
+    return letters

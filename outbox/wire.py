@@ -98,6 +98,8 @@ def id_before(entry_id: UUID, *, seconds: float) -> UUID:
     return UUID(int=max(0, (entry_id.int >> 80) - int(seconds * 1_000)) << 80)
 
 
+PRUNED = f"{PREFIX}:pruned"  # the id of the entry that retention has looked at last
+
 PROBE = f"{PREFIX}:probe"  # written to see whether Redis takes anything at all
 
 

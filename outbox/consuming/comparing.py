@@ -17,16 +17,24 @@ class Comparison:
     """One walk through the streams of `shards`: all of them, or those with entries written since a time.
 
     Since each walk goes back to where the one before it began, together they see every entry, though each costs what
-    is recent only. `started` is when this one began.
+    is recent only. `started` is when this one began. warily: see `Reader.catch_up`; for shards that were taken up just
+    now, perhaps from a process that ended at one of these events.
     """
 
     def __init__(
-        self, reader: Reader, shards: Collection[int], *, since: datetime | None, started: datetime
+        self,
+        reader: Reader,
+        shards: Collection[int],
+        *,
+        since: datetime | None,
+        started: datetime,
+        warily: bool = False,
     ) -> None:
         self.shards = frozenset(shards)
         self.started = started
         self.is_broken = False  # the work on a stream was broken off: this walk says nothing
         self._reader = reader
+        self._warily = warily
         self._since = None if since is None else since - MARGIN
         self._after: UUID | None = None
         self._behind: list[UUID] = []
@@ -39,7 +47,8 @@ class Comparison:
         for _ in range(STREAMS):
             if not self._behind:
                 break
-            self.is_broken = self._reader.catch_up(self._behind.pop()) is None or self.is_broken
+            reached = self._reader.catch_up(self._behind.pop(), warily=self._warily)
+            self.is_broken = self.is_broken or reached is None
         return self._is_last_page and not self._behind
 
     def _look(self) -> None:

@@ -11,6 +11,7 @@ import redis
 from outbox import wire
 from outbox.consuming.logs import Fields, event_of_fields
 from outbox.consuming.reader import Delivery
+from outbox.firehose import EntryId, parse_id
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +69,13 @@ class Group:
         if ids:
             self._redis.xack(wire.firehose(shard), self._name, *ids)
 
-    def last_ids(self, shards: Iterable[int]) -> dict[int, tuple[int, int]]:
+    def last_ids(self, shards: Iterable[int]) -> dict[int, EntryId]:
         """The id of the last entry that each firehose ever had, as far as Redis remembers."""
         found = {}
         for shard in shards:
             with _forgetting():
                 info = cast(dict[str, bytes], self._redis.xinfo_stream(wire.firehose(shard)))
-            milliseconds, _, number = info["last-generated-id"].decode().partition("-")
-            found[shard] = (int(milliseconds), int(number))
+            found[shard] = parse_id(info["last-generated-id"])
         return found
 
     def _parse(self, shard: int, page: Page) -> list[Delivery]:

@@ -6,10 +6,12 @@ Any number of consumers may come here with the same events in any order: the row
 import logging
 import traceback
 from collections.abc import Collection, Sequence
+from itertools import islice
 from uuid import UUID
 
 from django.db import transaction
 
+from outbox import wire
 from outbox.clock import Clock
 from outbox.conf import conf
 from outbox.connections import PASSING, drop_broken
@@ -36,6 +38,11 @@ class Inboxes:
         rows = Inbox.objects.filter(consumer=self._consumer.name, stream__in=streams)
         return {key: (epoch, seq) for key, epoch, seq in rows.values_list("stream", "epoch", "seq")}
 
+    def last(self, stream: UUID) -> tuple[int, UUID | None]:
+        """(seq, id of the last event that is known to be done with) of an inbox."""
+        rows = Inbox.objects.filter(consumer=self._consumer.name, stream=stream)
+        return rows.values_list("seq", "event_id").first() or (0, None)
+
     def take(self, leap: Leap, *, warily: bool = False) -> Turn:
         """Make `leap` if it is its turn (GO: it was); what else there is says why it was not.
 
@@ -50,7 +57,7 @@ class Inboxes:
                     if leap.event is not None:
                         self._consumer.handler(leap.event)
                         failpoint("outbox.consume.handled", self._consumer.name)
-                    places.move(place, leap.to)
+                    places.move(place, leap.to, leap.last)
         except PASSING as error:
             return self._put_off(leap, error, noted=warily)
         except Exception as error:
@@ -73,32 +80,45 @@ class Inboxes:
             moved = [self._at(leap, leap.to) for leap, turn in turns.items() if turn is Turn.GO]
             # All are there and locked: this is an UPDATE of many rows, in the one form that is quick on both databases.
             Inbox.objects.bulk_create(
-                moved, update_conflicts=True, unique_fields=["consumer", "stream"], update_fields=["seq"]
+                moved,
+                update_conflicts=True,
+                unique_fields=["consumer", "stream"],
+                update_fields=["seq", "event_id"],
             )
         return {leap.stream for leap, turn in turns.items() if turn in (Turn.GO, Turn.PAST)}
 
     def _at(self, leap: Leap, seq: int) -> Inbox:
-        return Inbox(consumer=self._consumer.name, stream=leap.stream, epoch=leap.epoch, seq=seq)
+        last = leap.last if seq else None
+        return Inbox(
+            consumer=self._consumer.name, stream=leap.stream, epoch=leap.epoch, seq=seq, event_id=last
+        )
 
-    def due(self, *, limit: int) -> list[tuple[UUID, int, int]]:
-        """(stream, epoch, seq) of inboxes whose wait after a failure is over, the longest over first."""
+    def due(self, shards: Collection[int], *, limit: int) -> list[tuple[UUID, int, int]]:
+        """(stream, epoch, seq) of inboxes of `shards` whose wait after a failure is over, the longest over first."""
         rows = Inbox.objects.filter(consumer=self._consumer.name, retry_at__lte=self._clock.now())
-        return list(rows.order_by("retry_at").values_list("stream", "epoch", "seq")[:limit])
+        due = rows.order_by("retry_at").values_list("stream", "epoch", "seq")
+        # Sifted here, before the limit: no database computes shards, and those that nobody has may fill any page.
+        return list(islice((row for row in due.iterator() if wire.shard_of(row[0]) in shards), limit))
 
     def end_wait(self, stream: UUID, *, epoch: int, seq: int) -> None:
         """Nothing is left to try again, unless the inbox has gone on since, or waits anew."""
         rows = Inbox.objects.filter(consumer=self._consumer.name, stream=stream, epoch=epoch, seq=seq)
-        rows.filter(retry_at__lte=self._clock.now()).update(retry_at=None, failures=0, error="")
+        rows.filter(retry_at__lte=self._clock.now()).update(retry_at=None, failures=0, put_off=0, error="")
 
-    def enter_epoch(self, leap: Leap, *, head: int) -> Turn:
-        """The log was restored: go on in the leap's epoch, from no later than `head`, the last that the log has."""
+    def enter_epoch(self, leap: Leap, *, applied: int) -> Turn:
+        """The log was restored: go on in the leap's epoch, from no later than `leap.to`.
+
+        AHEAD: the inbox is no longer at `applied`, of which the caller knows how much the log still has; ask again.
+        """
         try:
             with transaction.atomic(durable=True):
                 place, turn = self._look(leap)
+                if turn is Turn.NEW_EPOCH and place.seq != applied:
+                    return Turn.AHEAD
                 if turn is Turn.NEW_EPOCH:
-                    self._tell("log restored", leap, applied=place.seq, head=head)
-                    restored = Restored(stream=leap.stream, epoch=leap.epoch, applied=place.seq, head=head)
-                    places.enter_epoch(place, leap.epoch, head=head)
+                    self._tell("log restored", leap, applied=applied)
+                    restored = Restored(stream=leap.stream, epoch=leap.epoch, applied=applied, head=leap.to)
+                    places.enter_epoch(place, leap.epoch, head=leap.to)
                     if self._consumer.on_restored is not None:
                         self._consumer.on_restored(restored)
         except PASSING as error:
@@ -135,19 +155,19 @@ class Inboxes:
         return not given_up
 
     def _put_off(self, leap: Leap, error: Exception, *, noted: bool = False) -> Turn:
-        """Trouble of the database (a deadlock, a lock that took too long) is not the event's fault: it is not counted.
+        """Trouble of the database (a deadlock, a lock that took too long) is not the event's fault: no dead letter.
 
         When the database is away, this raises in turn and the whole consumer waits. When it is there, the stream waits
-        alone, so that a handler that always meets such trouble holds up nobody else.
+        alone, longer each time, so that a handler that always meets such trouble holds up nobody else.
         """
         drop_broken()
         with transaction.atomic(durable=True):
             place, turn = self._look(leap)
             if turn not in (Turn.GO, Turn.NEW_EPOCH):
                 return turn  # the commit whose answer was lost had been made
-            failures = place.failures - noted
-            places.wait(place, leap, failures=failures, error=_text(error), now=self._clock.now())
-        self._tell("event put off", leap, error=_where(error))
+            failures, times, now = place.failures - noted, place.put_off + 1, self._clock.now()
+            places.wait(place, leap, failures=failures, put_off=times, error=_text(error), now=now)
+        self._tell("event put off", leap, times=times, error=_where(error))
         return Turn.WAITS
 
     def _fail(self, leap: Leap, error: Exception, *, noted: bool = False) -> Turn:

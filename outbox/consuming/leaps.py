@@ -28,6 +28,7 @@ class Leap:
     after: int
     to: int
     event: Event | None
+    last: UUID | None = None  # the id of event `to`, if there is one
 
 
 def leaps(
@@ -47,7 +48,7 @@ def leaps(
             yield idle
             idle = None
         wanted = event if wants(event) else None
-        leap = Leap(event.stream, event.epoch, idle.after if idle else start, event.seq, wanted)
+        leap = Leap(event.stream, event.epoch, idle.after if idle else start, event.seq, wanted, event.id)
         idle = None if wanted else leap
         if wanted:
             yield leap

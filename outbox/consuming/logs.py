@@ -13,6 +13,7 @@ from outbox.models import Entry, Stream
 from outbox.redis import client
 
 Fields = dict[bytes, bytes]
+Page = list[tuple[bytes, Fields]]
 
 
 class DatabaseLog:
@@ -30,10 +31,20 @@ class DatabaseLog:
             rows = rows.filter(key__gt=after)
         if since is not None:
             # A range of the primary key: it costs what is recent, however large the table is.
-            recent = Entry.objects.filter(id__gte=first_id_of(since))
+            recent = Entry.objects.filter(id__gte=wire.first_id_at(since))
             rows = rows.filter(key__in=recent.values("stream_id"))
         page = rows.order_by("key").values_list("key", "epoch", "head")[:limit]
         return [Head(stream=key, epoch=epoch, seq=head) for key, epoch, head in page]
+
+    def strangers(self, events: Collection[Event]) -> Collection[UUID]:
+        found = Entry.objects.filter(pk__in=[event.id for event in events]).values_list("pk", flat=True)
+        known = set(found)
+        missing = [event for event in events if event.id not in known]
+        if not missing:
+            return ()
+        streams = Stream.objects.filter(key__in={event.stream for event in missing})
+        pruned = dict(streams.values_list("key", "pruned"))
+        return {event.id for event in missing if event.seq > pruned.get(event.stream, 0)}
 
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         rows = Entry.objects.filter(stream_id=stream, seq__gt=after).select_related("stream")
@@ -55,14 +66,18 @@ class RedisLog:
     ) -> Sequence[Head]:
         return []
 
+    def strangers(self, events: Collection[Event]) -> Collection[UUID]:
+        return ()  # what Redis has is no witness against what comes from it
+
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         key = wire.run_stream(wire.shard_of(stream), stream, epoch)
-        page = cast(list[tuple[bytes, Fields]], client().xrange(key, min=f"{after + 1}-0", count=limit))
-        return [
-            event_of_fields(stream, int(entry_id.partition(b"-")[0]), epoch, fields)
-            for entry_id, fields in page
-            if b"e" in fields
-        ]
+        while page := cast(Page, client().xrange(key, min=f"{after + 1}-0", count=limit)):
+            numbered = [(int(entry_id.partition(b"-")[0]), fields) for entry_id, fields in page]
+            whole = [(seq, fields) for seq, fields in numbered if b"e" in fields]
+            if whole:
+                return [event_of_fields(stream, seq, epoch, fields) for seq, fields in whole]
+            after = numbered[-1][0]  # nothing but tombstones: what follows them is no less there
+        return []
 
 
 def event_of_fields(stream: UUID, seq: int, epoch: int, fields: Fields) -> Event:
@@ -91,8 +106,3 @@ def _event_of(entry: Entry) -> Event:
         audience=entry.audience,
         envelope=envelope,
     )
-
-
-def first_id_of(moment: datetime) -> UUID:
-    """The smallest id that an entry written at `moment` or later can have: UUIDv7 begins with milliseconds."""
-    return UUID(int=int(moment.timestamp() * 1_000) << 80)

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import redis
@@ -32,9 +32,6 @@ OVERDUE = 10  # intervals after which the log is compared though new entries nev
 RETRIES = 100  # streams tried again in one go
 
 BEGINNING = b"0-0"
-
-# The inbox row of no stream, whose seq says when a consumer with start="now" ran first: milliseconds since 1970.
-FIRST_START = UUID(int=0)
 
 
 class ConsumerLoop:
@@ -127,11 +124,7 @@ class ConsumerLoop:
 
     def _meet(self) -> Reader:
         if self.consumer.start == "now":
-            now = int(self._clock.now().timestamp() * 1_000)
-            row, _ = Inbox.objects.get_or_create(
-                consumer=self.consumer.name, stream=FIRST_START, defaults={"seq": now}
-            )
-            self._begun_at = datetime.fromtimestamp(row.seq / 1_000, UTC)
+            self._begun_at = Inbox.begin(self.consumer.name, now=self._clock.now())
         log = self.consumer.log or DatabaseLog()
         self._reader = Reader(
             self.consumer, log, clock=self._clock, wants=self._wants, may_go_on=self._may_go_on
@@ -168,7 +161,7 @@ class ConsumerLoop:
     def _retry(self, reader: Reader) -> None:
         if time.monotonic() < self._retry_at:
             return
-        for stream, epoch, seq in reader.due(limit=RETRIES):
+        for stream, epoch, seq in reader.due(self._compared, limit=RETRIES):
             if self._may_go_on(stream):
                 reader.retry(stream, epoch=epoch, seq=seq)
         self._retry_at = time.monotonic() + min(POLL_SECONDS, conf().consumer_retry_seconds)
@@ -215,6 +208,8 @@ class ConsumerLoop:
         if comparison is None or not comparison.go_on():
             return
         self._comparison = None
+        # What a holder before us read past its lease may have become pending after we took over what there was.
+        self._claims = dict.fromkeys(self._compared, BEGINNING)
         if not comparison.is_broken:
             self._compared.update(dict.fromkeys(comparison.shards, comparison.started))
         self._compare_at = time.monotonic() + conf().consumer_comparison_seconds
@@ -229,7 +224,7 @@ class ConsumerLoop:
         self._notice_setback()
         started = self._clock.now()
         if unknown:
-            return Comparison(reader, unknown, since=self._begun_at, started=started)
+            return Comparison(reader, unknown, since=self._begun_at, started=started, warily=True)
         since = min(at for at in self._compared.values() if at is not None)
         return Comparison(reader, self._compared, since=since, started=started)
 

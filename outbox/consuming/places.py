@@ -1,6 +1,7 @@
 """What may happen to one inbox row, locked by the caller."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from outbox.conf import conf
 from outbox.consumer import Event
@@ -22,26 +23,28 @@ def lock(consumer: str, leap: Leap) -> Inbox:
     return place
 
 
-def move(place: Inbox, to: int) -> None:
-    """Everything up to `to` is done with; the next event begins with a clean sheet."""
-    place.seq, place.failures, place.retry_at, place.error = to, 0, None, ""
-    place.save(update_fields=["epoch", "seq", "failures", "retry_at", "error"])
+def move(place: Inbox, to: int, event_id: UUID | None) -> None:
+    """Everything up to `to` is done with, event `event_id`; the next event begins with a clean sheet."""
+    place.seq, place.event_id = to, event_id
+    place.failures, place.put_off, place.retry_at, place.error = 0, 0, None, ""
+    place.save(update_fields=["epoch", "seq", "event_id", "failures", "put_off", "retry_at", "error"])
 
 
 def enter_epoch(place: Inbox, epoch: int, *, head: int) -> None:
     place.epoch = epoch
-    move(place, min(place.seq, head))
+    move(place, min(place.seq, head), place.event_id)
 
 
-def wait(place: Inbox, leap: Leap, *, failures: int, error: str, now: datetime) -> None:
+def wait(place: Inbox, leap: Leap, *, failures: int, put_off: int = 0, error: str, now: datetime) -> None:
     """The stream waits for the next try of what failed: twice as long each time, up to a cap."""
     limits = conf()
-    doubled = limits.consumer_retry_seconds * 2.0 ** min(max(failures - 1, 0), 30)
+    doubled = limits.consumer_retry_seconds * 2.0 ** min(max(failures, put_off) - 1, 30)
     place.retry_at = now + timedelta(seconds=min(limits.consumer_retry_cap_seconds, doubled))
-    place.failures, place.error = min(failures, MAX_FAILURES), error[:MAX_ERROR]
+    place.failures, place.put_off = min(failures, MAX_FAILURES), min(put_off, MAX_FAILURES)
+    place.error = error[:MAX_ERROR]
     if place.epoch == leap.epoch:
         place.seq = max(place.seq, leap.to - 1)  # what lies before the event needs no effect
-    place.save(update_fields=["seq", "failures", "retry_at", "error"])
+    place.save(update_fields=["seq", "failures", "put_off", "retry_at", "error"])
 
 
 def bury(place: Inbox, event: Event, *, failures: int, error: str, now: datetime) -> None:
@@ -60,4 +63,4 @@ def bury(place: Inbox, event: Event, *, failures: int, error: str, now: datetime
             "created_at": now,
         },
     )
-    move(place, event.seq)
+    move(place, event.seq, event.id)

@@ -80,7 +80,9 @@ def _database(part: FromDatabase) -> Iterator[str]:
         until = f"{'since' if lease.is_over else 'until'} {lease.until:%H:%M:%S} UTC"
         yield f"{lease.role:13} shards {shards}: {'nobody' if lease.is_over else lease.holder} {until}"
     for letters in part.dead_letters:
-        yield f"dead letters  {letters.count} of {letters.consumer}, since {letters.oldest_at:%Y-%m-%d %H:%M}"
+        more = "+" if letters.is_capped else ""
+        since = f"{letters.oldest_at:%Y-%m-%d %H:%M}"
+        yield f"dead letters  {letters.count:,}{more} of {letters.consumer}, since {since}"
 
 
 def _redis(part: FromRedis, database: FromDatabase | None, now: datetime | None) -> Iterator[str]:

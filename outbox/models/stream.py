@@ -3,7 +3,8 @@
 An entry is pending while `seq > stream.published`; nothing is ever marked row by row.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
@@ -104,11 +105,18 @@ class Inbox(models.Model):
     written in the commit of the effect. No foreign key: a consumer may live on another database than the streams.
     """
 
+    # The stream of a row whose seq says when a consumer with start="now" began: milliseconds since 1970.
+    NO_STREAM = UUID(int=0)
+
     consumer = models.CharField(max_length=64)
     stream = models.UUIDField()
     epoch = models.PositiveBigIntegerField(default=1)
     seq = models.BigIntegerField(default=0)
+    # The last event that we know to be done with: after a restore its number may be that of another one.
+    event_id = models.UUIDField(null=True)
     failures = models.PositiveSmallIntegerField(default=0)  # tries of event seq + 1 that failed
+    # Tries in a row that met trouble of the database. The event is not given up for them, but it waits ever longer.
+    put_off = models.PositiveSmallIntegerField(default=0, db_default=0)
     retry_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
 
@@ -127,6 +135,14 @@ class Inbox(models.Model):
 
     def __str__(self) -> str:
         return f"{self.consumer} at {self.seq} of {self.stream}"
+
+    @classmethod
+    def begin(cls, consumer: str, *, now: datetime) -> datetime:
+        """From when on a consumer with start="now" is told of events: `now`, or when it began first."""
+        row, _ = cls.objects.get_or_create(
+            consumer=consumer, stream=cls.NO_STREAM, defaults={"seq": int(now.timestamp() * 1_000)}
+        )
+        return datetime.fromtimestamp(row.seq / 1_000, UTC)
 
 
 class DeadLetter(models.Model):

@@ -64,6 +64,10 @@ class Webhook(models.Model):
             raise ValidationError(
                 {"types": 'Write a JSON list of event types, such as ["run.completed", "step.*"].'}
             )
+        for name in self.types:
+            if "*" in name.removesuffix(".*") or name == ".*":
+                sentence = f'"{name}" matches nothing: a * stands after a dot at the end, as in "step.*".'
+                raise ValidationError({"types": sentence})
 
     @property
     def host(self) -> str:

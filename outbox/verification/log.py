@@ -13,7 +13,9 @@ PAGE_STREAMS: Final = 200
 
 
 def verify_log(tally: Tally, *, run: UUID | None = None) -> Iterator[Fault]:
-    """Each stream whose log is not whole; of one run, or of all."""
+    """Each stream whose log is not whole; of one run, or of all. A run that there is not is a fault."""
+    if run is not None and not Stream.objects.filter(key=run).exists():
+        yield Fault(where="log", run=run, text="there is no such run", mend=Mend.NONE)
     for keys in [[run]] if run else _pages():
         # One statement sees one moment: a commit in between would look like a hole.
         counted = Stream.objects.filter(key__in=keys).annotate(

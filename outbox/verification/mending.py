@@ -14,7 +14,7 @@ def mend(fault: Fault, connection: "redis.Redis", *, clock: Clock) -> bool:
     """
     match fault.mend, fault.run:
         case Mend.COMPARE, run if run is not None:
-            suspect(run)
+            suspect(run, because=fault.text)
         case Mend.RENEW, run if run is not None:
             return start_new_epoch(run, seen=fault.epoch, clock=clock)
         case Mend.DROP, _:

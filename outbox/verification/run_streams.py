@@ -120,7 +120,10 @@ class _Copy:
         return None
 
     def _other_event(self, entry: Entry, fields: Fields) -> Fault | None:
-        if event_id(fields) != str(entry.id):
+        told = event_id(fields)
+        if not told:
+            return self._told(f"event {entry.seq} cannot be read", Mend.DROP)
+        if told != str(entry.id):
             return self._told(f"event {entry.seq} is another one than in the log", Mend.RENEW)
         if fields.get(b"aud") != entry.audience.encode():
             return self._told(f"event {entry.seq} is for another audience than in the log", Mend.DROP)

@@ -36,7 +36,9 @@ class WebhookSettings(BaseModel):
         32, ge=1, le=500, description="deliveries under way at once in a process"
     )
     webhook_concurrency_each: int = Field(
-        4, ge=1, description="of these to one webhook; to one whose last try failed it is 1"
+        4,
+        ge=1,
+        description="of these to one webhook, half of all at most; to one whose last try failed it is 1",
     )
     webhook_disable_seconds: Scaled = Field(
         432_000.0, gt=0, description="a webhook that failed this long without a success is switched off"
@@ -46,7 +48,7 @@ class WebhookSettings(BaseModel):
     )
     webhook_keep_days: float = Field(14.0, gt=0, description="deliveries that are over are kept this long")
     webhook_body_max_bytes: int = Field(
-        262_144, ge=1_024, description="a larger event is not sent; its delivery says so"
+        262_144, ge=1_024, le=4_194_304, description="a larger event is not sent; its delivery says so"
     )
     cloud_event_type_prefix: str = Field(
         "dev.longhaul",

@@ -11,6 +11,8 @@ import httpcore2 as httpcore
 from outbox.webhooks.addresses import Network, require_allowed
 
 MAX_ADDRESSES = 4  # of one host that are tried
+# Written at a time: whoever takes a whole body in sips would be given the time-out for each of them.
+WRITE_BYTES = 16_384
 
 # Host and port to addresses. May raise OSError or UnicodeError.
 Resolve = Callable[[str, int], Sequence[str]]
@@ -83,7 +85,8 @@ class _TimedStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, self._deadline.left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.left(timeout))
+        for start in range(0, len(buffer), WRITE_BYTES):
+            self._stream.write(buffer[start : start + WRITE_BYTES], self._deadline.left(timeout))
 
     def close(self) -> None:
         self._stream.close()

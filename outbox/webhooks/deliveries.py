@@ -20,8 +20,8 @@ from outbox.conf import time_scale
 from outbox.models import Delivery, DeliveryState, Webhook
 from outbox.webhooks.cloudevents import cloud_event
 from outbox.webhooks.conf import conf
+from outbox.webhooks.outgoing import Outgoing
 from outbox.webhooks.schedule import Answer, Delivered, GivenUp, RetryIn, Verdict, judge
-from outbox.webhooks.sending import Outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -108,12 +108,15 @@ def _delivery(webhook: Webhook, event: EventLike, body: str, *, now: datetime) -
 def claim(*, busy: Mapping[int, int], free: int, clock: Clock) -> list[Claimed]:
     """At most `free` due deliveries. busy: how many this process has under way, by webhook.
 
-    A webhook whose last try failed gets one try at a time: whatever it has in line, it holds one thread.
+    A webhook whose last try failed gets one try at a time: whatever it has in line, it holds one thread. Half of the
+    threads are kept for webhooks that have none: a few that answer late cannot take them all.
     """
     claimed: list[Claimed] = []
+    kept = conf().webhook_concurrency // 2
     for webhook in Webhook.objects.with_due(now=clock.now()) if free > 0 else ():
+        left, has = free - len(claimed), busy.get(webhook.pk, 0)
         most = 1 if webhook.failures else conf().webhook_concurrency_each
-        room = min(free - len(claimed), most - busy.get(webhook.pk, 0))
+        room = min(left, max(left - kept, 0 if has else 1), most - has)
         if room > 0:
             claimed += _claim_of(webhook, room, clock=clock)
     return claimed
@@ -185,7 +188,7 @@ def _note_health(claimed: Claimed, verdict: Verdict, now: datetime) -> None:
             return
     limit = timedelta(seconds=conf().webhook_disable_seconds)
     if webhook.filter(failing_since__lte=now - limit).exists():
-        _disable(claimed.webhook_id, f"no delivery succeeded since {limit} or longer", now)
+        _disable(claimed.webhook_id, f"no delivery has succeeded for {limit.days} days or longer", now)
 
 
 def _disable(webhook_id: int, because: str, now: datetime) -> None:

@@ -8,11 +8,13 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from outbox.clock import Clock
-from outbox.models import Audience, Delivery, DeliveryState, Webhook
+from outbox.models import Audience, Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks.addresses import AddressRefused, parse_url, require_allowed
 from outbox.webhooks.conf import conf
 from outbox.webhooks.connecting import Resolve, resolve
 from outbox.webhooks.signing import new_secret
+
+CONSUMER = "webhooks"  # that lines up deliveries: `outbox/consumers.py`
 
 
 def check_url(url: str, *, resolve: Resolve = resolve) -> None:
@@ -47,8 +49,15 @@ def register(
         secret=new_secret(),
     )
     webhook.full_clean()
-    webhook.save()
+    add(webhook)
     return webhook, webhook.secret
+
+
+def add(webhook: Webhook) -> None:
+    """Save a new webhook. Its consumer begins at this moment, however much later its process looks."""
+    with transaction.atomic():
+        webhook.save()
+        Inbox.begin(CONSUMER, now=webhook.created_at)
 
 
 def rotate(webhook_id: int, *, clock: Clock) -> str:
@@ -72,8 +81,13 @@ def enable(webhook: Webhook) -> None:
 
 
 def send_again(deliveries: QuerySet[Delivery], *, clock: Clock) -> int:
-    """Put deliveries in line again, with all their tries; one that is under way right now may be sent twice."""
-    with transaction.atomic():
-        return deliveries.update(
-            state=DeliveryState.PENDING, due_at=clock.now(), finished_at=None, tries=0, last_error=""
-        )
+    """Put deliveries in line again, with all their tries; how many.
+
+    One that is under way right now may be sent twice; one that is still too large to send stays given up.
+    """
+    untried = deliveries.filter(state=DeliveryState.FAILED, attempts=0).values_list("pk", "body")
+    limit = conf().webhook_body_max_bytes
+    too_large = [pk for pk, body in untried.iterator(chunk_size=100) if len(body.encode()) > limit]
+    return deliveries.exclude(pk__in=too_large).update(
+        state=DeliveryState.PENDING, due_at=clock.now(), finished_at=None, tries=0, last_error=""
+    )

@@ -21,6 +21,10 @@ class Answer:
     error: str = ""
     retry_after: float | None = None
 
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
 
 @dataclass(frozen=True)
 class Delivered:
@@ -49,7 +53,7 @@ def judge(answer: Answer, *, tries: int, roll: float, scale: float = 1.0) -> Ver
 
     Retry-After puts a try off, never forward: else a receiver could use up all tries within a minute.
     """
-    if answer.status is not None and 200 <= answer.status < 300:
+    if answer.is_success:
         return Delivered()
     error = answer.error or _said(answer.status)
     if answer.status == HTTPStatus.GONE:
@@ -74,8 +78,8 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - now).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())

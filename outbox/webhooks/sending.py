@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -12,6 +12,7 @@ import httpcore2 as httpcore
 from outbox.webhooks.addresses import AddressRefused, Network, Target, parse_url
 from outbox.webhooks.cloudevents import CONTENT_TYPE
 from outbox.webhooks.connecting import CheckedBackend, Deadline, Resolve, resolve
+from outbox.webhooks.outgoing import Outgoing
 from outbox.webhooks.schedule import Answer, retry_after
 from outbox.webhooks.signing import signed_headers
 
@@ -28,16 +29,6 @@ class Limits:
     total_seconds: float
     allow_http: bool
     allowed_networks: Sequence[Network]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outgoing:
-    """id: the event's. secrets: all that are to sign."""
-
-    url: str = field(repr=False)
-    id: str
-    body: bytes = field(repr=False)
-    secrets: Sequence[str] = field(repr=False)
 
 
 def post(outgoing: Outgoing, *, limits: Limits, now: datetime, resolve: Resolve = resolve) -> Answer:
@@ -88,8 +79,11 @@ def _exchange(
         ) as response,
     ):
         _read_some(response)
+        answer = Answer(status=response.status)
+        if answer.is_success:
+            return answer
         told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Answer(status=response.status, retry_after=retry_after(told, now=now))
+        return replace(answer, retry_after=retry_after(told, now=now))
 
 
 def _read_some(response: httpcore.Response) -> None:

@@ -3,7 +3,7 @@
 A parser is fed chunks and asked to close. It never touches a socket, gives the same results for every way of
 cutting the text, and never calls a cut answer complete.
 
-    ParserError                 the caller's mistake: a parser was used after `close()`
+    ParserError                 the caller's mistake: paths that make no sense, a parser used after `close()`
     Refused                     inside a parser: this text is not taken, and why; outside it is a `Rejected`
 """
 
@@ -27,8 +27,9 @@ class Reason(StrEnum):
     NUMBER_OUT_OF_RANGE = "number_out_of_range"  # an integer beyond 64 bits, a float beyond 1e308
     STRING_TOO_LONG = "string_too_long"
     TOO_DEEP = "too_deep"
-    TOO_LONG = "too_long"  # the line, or the object broken over several
+    TOO_LONG = "too_long"  # the line, the object broken over several, or one value of a document
     INVALID_UTF8 = "invalid_utf8"
+    TRAILING = "trailing"  # another document after the one that was read
     TOO_MANY_ITEMS = "too_many_items"  # ends the parsing
     DOCUMENT_TOO_LONG = "document_too_long"  # ends the parsing
 
@@ -49,20 +50,28 @@ class Position(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """One complete value. It is final: nothing that follows in the text changes it."""
+class Parsed(NamedTuple):
+    """One complete value. It is final: nothing that follows in the text changes it.
 
-    value: dict[str, Any]
+    value: an object, if it was a line; any JSON, if it stood at a path of a document.  pointer: where in the
+    document (RFC 6901), empty for a line.  path: which of the configured paths it stood at.  key: its name in
+    the object that holds it.  repaired: it was no JSON as written (see `repair`).
+    """
+
+    value: Any
     position: Position
+    pointer: str = ""
+    path: str = ""
+    key: str | None = None
+    repaired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A piece that was not taken; the rest of the answer is.
 
     raw: the text as written, at most `max_raw_bytes` of it; NUL as U+FFFD and invalid bytes as `\\xff`, so
     that any database stores it.  size: bytes of the whole piece.  detail: what the reader said of it.
+    pointer, path: as in `Parsed`; path is empty for what stood at none.
     """
 
     reason: Reason
@@ -70,6 +79,8 @@ class Rejected:
     raw: str
     size: int
     detail: str = ""
+    pointer: str = ""
+    path: str = ""
 
 
 Result = Parsed | Rejected
@@ -80,9 +91,10 @@ class End:
     """How an answer ended.
 
     kind: `complete` when the model came to its end; `truncated` when the text was cut, whether the caller
-    says so or something was still open; `invalid` when a limit stopped the parser, or there was text and not
-    one object in it.  replaced: characters that no database takes and that became U+FFFD.  prose: what stood
-    around the objects.
+    says so or something was still open; `invalid` when a limit stopped the parser, when the document was broken
+    between its values, or when there was text and nothing in it that could be read.  replaced: characters that
+    no database takes and that became U+FFFD.  prose: what stood around the objects.  repaired: how many of the
+    items were no JSON as written.
     """
 
     kind: Literal["complete", "truncated", "invalid"]
@@ -90,6 +102,7 @@ class End:
     rejected: int
     replaced: int
     prose: str
+    repaired: int = 0
 
 
 class Parser(Protocol):

@@ -10,7 +10,9 @@ class Limits:
     max_depth: int = 64  # objects and arrays within each other
     max_string_bytes: int = 262_144  # one string, as written
     max_number_chars: int = 64  # one number, as written
-    max_line_bytes: int = 1_048_576  # one line, and one object that is broken over several
+    max_line_bytes: int = (
+        1_048_576  # one line, one object that is broken over several, one value of a document
+    )
     max_document_bytes: int = 33_554_432  # the whole answer
     max_items: int = 50_000  # objects taken from one answer
     max_raw_bytes: int = 65_536  # of a rejected text, kept for the operator

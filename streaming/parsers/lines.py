@@ -1,6 +1,7 @@
 """Chunks to lines, by bytes: a newline byte is never part of another character, so nothing is decoded cut."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from streaming.parsers.base import Position
@@ -26,6 +27,11 @@ class Line(NamedTuple):
         return self.size > len(self.data)
 
 
+# The fields of a Line: of most lines nothing else is asked, and there are many.
+RawLine = tuple[bytes, int, int, int]
+NO_LINES: tuple[RawLine, ...] = ()
+
+
 class LineSplitter:
     """Holds one unfinished line, never more of it than the limit. Each byte is looked at once."""
 
@@ -36,17 +42,17 @@ class LineSplitter:
         self._number = 1
         self._offset = 0
 
-    def feed(self, chunk: bytes) -> list[Line]:
+    def feed(self, chunk: bytes) -> Sequence[RawLine]:
         if b"\n" not in chunk:
             self._keep(chunk)
-            return []
+            return NO_LINES
         first, *others = chunk.split(b"\n")
+        rest = others.pop()
         self._keep(first)
-        lines = [self._finish()]
-        for data in others[:-1]:
-            self._keep(data)
-            lines.append(self._finish())
-        self._keep(others[-1])
+        lines: list[RawLine] = [self._finish()]
+        if others:
+            self._add_whole(others, lines)
+        self._keep(rest)
         return lines
 
     def close(self) -> Line:
@@ -54,10 +60,24 @@ class LineSplitter:
         return self._finish()
 
     def _keep(self, data: bytes) -> None:
-        # One byte more than the limit, so that a carriage return at the limit does not count.
-        room = self._limit + 1 - len(self._buffer)
-        self._buffer += data if len(data) <= room else data[:room]
         self._size += len(data)
+        # One byte more than the limit, so that a carriage return at the limit does not count.
+        if self._size <= self._limit + 1:
+            self._buffer += data
+        else:
+            self._buffer += data[: self._limit + 1 - len(self._buffer)]
+
+    def _add_whole(self, found: list[bytes], lines: list[RawLine]) -> None:
+        """Lines that came in one chunk, none of them the first of the answer."""
+        limit, number, offset = self._limit, self._number, self._offset
+        for data in found:
+            size = full = len(data)
+            if data[-1:] == b"\r" and size <= limit + 1:
+                data, size = data[:-1], size - 1
+            lines.append((data if size <= limit else data[:limit], number, offset, size))
+            number += 1
+            offset += full + 1
+        self._number, self._offset = number, offset
 
     def _finish(self) -> Line:
         data = bytes(self._buffer)
@@ -80,20 +100,25 @@ class Encoder:
     """Text chunks to UTF-8. The halves of a surrogate pair may come in two chunks; a lone half is U+FFFD."""
 
     def __init__(self) -> None:
-        self._half = ""
+        self.half = ""
         self.replaced = 0
 
+    def bytes_of(self, chunk: bytes | str) -> bytes:
+        if isinstance(chunk, str):
+            return self.encode(chunk)
+        return self.close() + chunk if self.half else chunk
+
     def encode(self, text: str) -> bytes:
-        text, self._half = self._half + text, ""
+        text, self.half = self.half + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
+            text, self.half = text[:-1], text[-1]
         try:
             return text.encode()
         except UnicodeEncodeError:
             return self._mend(text)
 
     def close(self) -> bytes:
-        rest, self._half = self._half, ""
+        rest, self.half = self.half, ""
         return self._mend(rest) if rest else b""
 
     def _mend(self, text: str) -> bytes:

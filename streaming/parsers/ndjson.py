@@ -7,18 +7,19 @@ rejected with its raw text and the stream goes on.
 
 import codecs
 import re
-from typing import Any
 
-from streaming.parsers.base import End, ParserError, Reason, Refused, Result
+from streaming.parsers.base import End, ParserError, Position, Reason, Refused, Result
 from streaming.parsers.collector import Collector
 from streaming.parsers.held import Held, Piece
 from streaming.parsers.limits import Limits
 from streaming.parsers.lines import Encoder, Line, LineSplitter
+from streaming.parsers.repair import Mender
 from streaming.parsers.structure import Structure
-from streaming.parsers.values import ValueReader
+from streaming.parsers.values import UNSURE, ValueReader
 
 # An answer written as one JSON list is read as well: its brackets and commas are what stands between objects.
 BETWEEN = re.compile(r"[\s,\[\]]*+")
+AROUND = b" \t\r,[]"
 # In prose only what looks like a first member begins an object: "use {x} like this" does not.
 CANDIDATE = re.compile(r'\{(?=\s*(?:"|$))')
 
@@ -26,12 +27,13 @@ CANDIDATE = re.compile(r'\{(?=\s*(?:"|$))')
 class NdjsonParser:
     """Memory: one line, one held object and the results not yet taken. Cost: linear in the bytes fed."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, repair: bool = False) -> None:
+        """repair: mend an object that is almost JSON; see `repair`."""
         self._limits = limits or Limits()
         self._encoder = Encoder()
         self._lines = LineSplitter(self._limits.max_line_bytes)
         self._reader = ValueReader(self._limits)
-        self._out = Collector(self._limits)
+        self._out = Collector(self._limits, mend=Mender(self._reader).read if repair else None)
         self._held: Held | None = None
         self._room = self._limits.max_document_bytes
         self._is_closed = False
@@ -43,29 +45,28 @@ class NdjsonParser:
     def feed(self, chunk: bytes | str) -> list[Result]:
         if self._is_closed:
             raise ParserError("This parser is closed. Each answer needs a new one.")
-        self._take(self._encoder.encode(chunk) if isinstance(chunk, str) else self._encoder.close() + chunk)
+        data = self._encoder.bytes_of(chunk)
+        if not self.is_stopped:
+            self._read(data)
         return self._out.drain()
 
     def close(self, *, truncated: bool = False) -> tuple[list[Result], End]:
         if self._is_closed:
             raise ParserError("This parser is closed already.")
-        self._take(self._encoder.close())
         self._is_closed = True
+        if not self.is_stopped:
+            self._read(self._encoder.close())
         if not self.is_stopped:
             truncated |= self._finish(self._lines.close())
         end = self._out.end(truncated=truncated, replaced=self._encoder.replaced + self._reader.replaced)
         return self._out.drain(), end
 
-    def _take(self, data: bytes) -> None:
-        if not self.is_stopped:
-            self._read(data)
-
     def _read(self, data: bytes) -> None:
-        fits = data[: self._room]
-        self._room -= len(fits)
-        for line in self._lines.feed(fits):
-            self._line(line)
-        if len(fits) < len(data):
+        room, self._room = self._room, self._room - len(data)
+        for line in self._lines.feed(data if self._room >= 0 else data[:room]):
+            if self._held or not self._is_plain(*line):
+                self._line(Line(*line))
+        if self._room < 0:
             self._refuse_line(Reason.DOCUMENT_TOO_LONG, self._lines.close())
 
     def _finish(self, last: Line) -> bool:
@@ -90,6 +91,22 @@ class NdjsonParser:
             self._go_on(self._held, piece, line)
         else:
             self._objects_in(piece)
+
+    def _is_plain(self, body: bytes, number: int, offset: int, size: int) -> bool:
+        """Take a line if it is one object and nothing else that needs a second look."""
+        if size > len(body):
+            return False
+        if body[:1] != b"{" or body[-1:] != b"}":
+            without = body.lstrip(AROUND)
+            offset += len(body) - len(without)
+            body = without.rstrip(AROUND)
+            if body[:1] != b"{":
+                return False
+        value = self._reader.quick(body)
+        if value is UNSURE:
+            return False
+        self._out.item(value, Position(number, offset), body)
+        return True
 
     def _refuse_line(self, reason: Reason, line: Line, *, detail: str = "") -> None:
         """Reject the line unread, together with the object that it may have belonged to."""
@@ -126,7 +143,7 @@ class NdjsonParser:
             value, end = self._reader.read(piece.text, start, is_alone=is_alone)
         except Refused as refusal:
             return self._refuse_object(piece, start, refusal)
-        self._item(value, piece, start, end)
+        self._out.item(value, piece.at(start), piece.text[start:end])
         return end
 
     def _refuse_object(self, piece: Piece, start: int, refusal: Refused) -> int:
@@ -140,14 +157,8 @@ class NdjsonParser:
             found = CANDIDATE.search(text, end)
             end = found.start() if found else len(text)
         raw = text[start:end].rstrip(" \t\n,")
-        self._out.reject(refusal.reason, piece.at(start), raw, detail=refusal.detail)
+        self._out.refuse(refusal, piece.at(start), raw)
         return end
-
-    def _item(self, value: dict[str, Any], piece: Piece, start: int, end: int) -> None:
-        if self._out.is_full:
-            self._out.reject(Reason.TOO_MANY_ITEMS, piece.at(start), piece.text[start:end])
-        else:
-            self._out.item(value, piece.at(start))
 
     def _go_on(self, held: Held, piece: Piece, line: Line) -> None:
         if held.excludes(piece.text) or (held.is_in_string and self._is_new_object(held, piece)):
@@ -167,13 +178,12 @@ class NdjsonParser:
 
     def _close_object(self, held: Held, *, rest: str) -> None:
         text = held.text.removesuffix(rest)
-        first = Piece(text, held.position)
         try:
             value, end = self._reader.read(text)
         except Refused as refusal:
-            self._out.reject(refusal.reason, held.position, text, detail=refusal.detail)
+            self._out.refuse(refusal, held.position, text)
         else:
-            self._item(value, first, 0, end)
+            self._out.item(value, held.position, text[:end])
 
     def _abandon(self, held: Held) -> None:
         """The held object was broken off; lines of it that are whole objects never were part of it."""

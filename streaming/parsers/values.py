@@ -4,12 +4,18 @@ The standard library's decoder is the core: it alone hands us each number as wri
 so that no digit is lost and no duplicate key is swallowed (orjson turns long integers into floats and keeps
 the last of two equal keys). One leniency: a string may contain line breaks, tabs and other control characters
 as they are. Models that quote a document write them, and there is only one way to read them.
+
+Most texts need none of that, and there is a cheap proof for them: if what orjson makes of a text is written
+back by orjson as it stood, blanks aside, then nothing in it was lost or changed. A duplicate key would be
+missing, a number that is not exactly itself would be spelled differently.
 """
 
 import json
 import math
 import re
 from typing import Any
+
+import orjson
 
 from streaming.parsers.base import Reason, Refused
 from streaming.parsers.limits import Limits
@@ -19,11 +25,16 @@ from streaming.parsers.structure import Structure
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 INT64 = range(-(2**63), 2**63)
+BLANKS = b" \t\r\n"
+LONGEST_CANONICAL_NUMBER = 25  # -2.2250738585072014e-308 and a little room
+UNSURE = object()
 
 
 class ValueReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        is_quick = limits.max_number_chars >= LONGEST_CANONICAL_NUMBER
+        self._quick_bytes = limits.max_string_bytes if is_quick else 0
         self.replaced = 0
         self._decoder = json.JSONDecoder(
             object_pairs_hook=unique,
@@ -32,6 +43,38 @@ class ValueReader:
             parse_float=self._float,
             strict=False,
         )
+
+    def read_all(self, data: bytes) -> Any:
+        """The value that is all of `data`. Raises Refused."""
+        value = self.quick(data)
+        if value is not UNSURE:
+            return value
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise Refused(Reason.INVALID_UTF8, f"{error.reason}, byte {error.start}") from None
+        value, end = self.read(text)
+        if end != len(text):
+            raise Refused(Reason.SYNTAX, f"Extra data, character {end + 1}")
+        return value
+
+    def quick(self, data: bytes) -> Any:
+        """The value that is all of `data` if that is proven to be what `read` would give, else UNSURE."""
+        # In a text no longer than a string may be, no string is too long.
+        if len(data) > self._quick_bytes or (b"\\" in data and b"\\u" in data):
+            return UNSURE
+        if data.count(b"{") + data.count(b"[") > self._limits.max_depth:
+            return UNSURE
+        try:
+            value = orjson.loads(data)
+            written = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+        except (orjson.JSONDecodeError, TypeError):  # not strict JSON; an integer beyond 53 bits
+            return UNSURE
+        if written == data:
+            return value
+        blanks = BLANKS if b"\n" in data else b" "
+        is_same = written.translate(None, blanks) == data.translate(None, blanks)
+        return value if is_same else UNSURE
 
     def read(self, text: str, start: int = 0, *, is_alone: bool = True) -> tuple[Any, int]:
         """The value that begins at `start`, and where it ends. Raises Refused.

@@ -30,6 +30,9 @@ class HttpLog:
     ) -> Sequence[Head]:
         return []  # the API has no list of what is new
 
+    def strangers(self, events: Collection[Event]) -> Collection[UUID]:
+        return ()  # it would be a request for each event
+
     def entries(self, stream: UUID, *, epoch: int, after: int, limit: int) -> Sequence[Event]:
         page = self._page(stream, after=wire.format_cursor(after, epoch=epoch), limit=limit)
         return [

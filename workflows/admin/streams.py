@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -17,6 +18,7 @@ from outbox.report import ago as seconds_ago
 from outbox.report import backlog_text, read_report
 from outbox.requeueing import requeue
 from workflows.admin import columns
+from workflows.admin.conf import conf
 from workflows.admin.readonly import ReadOnlyAdmin
 from workflows.admin.wording import ago
 
@@ -73,8 +75,11 @@ class StreamAdmin(ReadOnlyAdmin[Stream]):
 
     @admin.action(description="Try again at once", permissions=["requeue"])
     def requeue_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
-        keys = list(queryset.values_list("key", flat=True))
+        keys = list(queryset.values_list("key", flat=True)[: conf().admin_bulk_max])
         done = requeue(keys, reason=f"by {request.user.get_username()} in the admin")
+        assert request.user.pk is not None
+        tried = Stream.objects.filter(key__in=done)
+        LogEntry.objects.log_actions(request.user.pk, tried, CHANGE, change_message="Tried again at once.")
         text = f"{len(done)} of {len(keys)} are tried again at once; the others had not failed."
         self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
 

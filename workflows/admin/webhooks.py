@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from outbox.clock import CLOCK
 from outbox.models import Delivery, Webhook
 from outbox.webhooks.addresses import AddressRefused
-from outbox.webhooks.registering import check_url, enable, rotate, send_again
+from outbox.webhooks.registering import add, check_url, enable, rotate, send_again
 from outbox.webhooks.signing import new_secret
 from workflows.admin import columns
 from workflows.admin.conf import conf
@@ -86,7 +86,7 @@ class WebhookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Only what was changed: a process may note a failure, or somebody replace the secret, meanwhile."""
         if not change:
             obj.secret, obj.created_by = new_secret(), request.user.get_username()
-            obj.save()
+            add(obj)
             return
         changed = set(form.changed_data)
         if "is_active" in changed and obj.is_active:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 class RunQuerySet(models.QuerySet["Run"]):
-    def locked(self, run_id: UUID) -> "Run":
+    def locked(self, run_id: UUID, *, waits: bool = True) -> "Run":
         """The run, its row locked to the commit: the first lock of every transition. Raises Run.DoesNotExist.
 
+        waits: False, and a run that somebody has locked is one that does not exist.
         NO KEY: inserts of rows that refer to the run must not wait for it. On SQLite the transaction is the lock.
         """
-        return self.select_for_update(no_key=True).get(pk=run_id)
+        return self.select_for_update(no_key=True, skip_locked=not waits).get(pk=run_id)
 
     def visible_to(self, user: Any) -> "RunQuerySet":
         """The one door: what this user may see. Staff see all, an owner their own, nobody else anything."""

@@ -40,7 +40,7 @@ def erase(
     remove_files(run)
     _forget_published(run_id)
     remove_rows(run_id, by=by, reason=reason, clock=clock)
-    # Once more: a relay that had read entries before they went may have published them since.
+    # Both once more: a consumer or a relay that had read entries before they went may have handed them on since.
     try:
         forgetting.forget_published(run_id)
     except (
@@ -48,6 +48,7 @@ def erase(
     ) as error:  # nobody can ask again: what was published just then goes with its stream's age
         extra = {"run": str(run_id), "error": type(error).__name__}
         logger.warning("copies of events may stay in Redis for a while", extra=extra)
+    forgetting.forget_deliveries(run_id)
     logger.info("run erased", extra={"run": str(run_id)})
 
 

@@ -40,15 +40,15 @@ def remove_files(run: Run) -> None:
     storage.remove_all(run.id)
 
 
-def remove_rows(run_id: UUID, *, by: User | None, reason: str, clock: Clock) -> None:
+def remove_rows(run_id: UUID, *, by: User | None, reason: str, clock: Clock, waits: bool = True) -> None:
     """Remove a run's rows, entries and stream; an audit entry stays that says by whom, None: by a setting.
 
     A run may have a hundred thousand items: no transaction removes more than `retention_batch_rows` of a table.
-    Raises Run.DoesNotExist when a rival has done so.
+    Raises Run.DoesNotExist when a rival has done so; and, unless it `waits`, when one has the run locked.
     """
-    _thin(run_id)
+    _thin(run_id, waits=waits)
     with transaction.atomic(durable=True):
-        run = Run.objects.locked(run_id)
+        run = Run.objects.locked(run_id, waits=waits)
         AuditEntry.objects.filter(run=run).update(reason="", run_ref=run.id)
         AuditEntry.objects.create(
             run_ref=run.id,
@@ -63,7 +63,7 @@ def remove_rows(run_id: UUID, *, by: User | None, reason: str, clock: Clock) -> 
         forgetting.forget_stream(run_id)
 
 
-def _thin(run_id: UUID) -> None:
+def _thin(run_id: UUID, *, waits: bool) -> None:
     """Leave no more of a table than one transaction may remove."""
     parts = Step.objects.filter(run_id=run_id, parent__isnull=False)
     # In this order: an attempt goes with its step, and would be counted with it.
@@ -72,17 +72,19 @@ def _thin(run_id: UUID) -> None:
         Attempt.objects.filter(step__run_id=run_id, step__parent__isnull=False),
         parts,
     ):
-        while _remove_batch(run_id, rows):
+        while _remove_batch(run_id, rows, waits=waits):
             pass
     while _remove_entries(run_id):
         pass
 
 
-def _remove_batch(run_id: UUID, rows: "QuerySet[Item] | QuerySet[Attempt] | QuerySet[Step]") -> bool:
+def _remove_batch(
+    run_id: UUID, rows: "QuerySet[Item] | QuerySet[Attempt] | QuerySet[Step]", *, waits: bool
+) -> bool:
     """Whether there were more than one transaction may remove; a batch of them is gone then."""
     limit = outbox_conf().retention_batch_rows
     with transaction.atomic(durable=True):
-        Run.objects.locked(run_id)
+        Run.objects.locked(run_id, waits=waits)
         pks: list[Any] = list(rows.order_by("pk").values_list("pk", flat=True)[: limit + 1])
         if len(pks) <= limit:
             return False

@@ -1,8 +1,8 @@
 """Runs that ended long ago are removed with all they hold. Opt-in: `run_retention_days`.
 
 It goes the way of an erasure, but for the copies in Redis: those expire by themselves long before. Left alone are runs
-whose undo failed, since somebody has to decide about what they left behind; those with a child that still lives; and
-those of which an event was not published yet.
+whose undo failed, since somebody has to decide about what they left behind; those with a child that still lives;
+those of which an event was not published yet; and those of which a webhook is still to be told.
 """
 
 import logging
@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from outbox.clock import Clock
 from outbox.connections import PASSING
-from outbox.models import Stream
+from outbox.models import Delivery, DeliveryState, Stream
 from outbox.pacing import Pace
 from workflows.conf import conf
 from workflows.models import Run
@@ -65,20 +65,24 @@ def _close(before: datetime, after: Place | None, *, now: datetime) -> list[Run]
 def _ended(before: datetime, after: Place | None) -> "QuerySet[Run]":
     live_children = Run.objects.filter(parent=OuterRef("pk")).exclude(state__in=sorted(RUN_TERMINAL))
     unpublished = Stream.objects.filter(key=OuterRef("pk"), dirty=True)
+    owed = Delivery.objects.filter(stream=OuterRef("pk"), state=DeliveryState.PENDING)
     # What ended before then began before then: the lists' index leads past all newer runs.
     runs = Run.objects.filter(state__in=REMOVED, finished_at__lte=before, created_at__lte=before)
     if after is not None:
         created_at, run_id = after
         later = Q(created_at__gt=created_at) | Q(created_at=created_at, id__gt=run_id)
         runs = runs.filter(later, created_at__gte=created_at)
-    return runs.exclude(Exists(live_children)).exclude(Exists(unpublished)).order_by("created_at", "id")
+    for reason_to_stay in (live_children, unpublished, owed):
+        runs = runs.exclude(Exists(reason_to_stay))
+    return runs.order_by("created_at", "id")
 
 
 def _remove(run: Run, *, clock: Clock) -> bool:
-    """False when it was not removed: a rival has done so, or its files cannot go now."""
+    """False when it was not removed: a rival has done so or is at it, or its files cannot go now."""
     try:
         remove_files(run)
-        remove_rows(run.id, by=None, reason=REASON.format(conf().run_retention_days), clock=clock)
+        reason = REASON.format(conf().run_retention_days)
+        remove_rows(run.id, by=None, reason=reason, clock=clock, waits=False)
     except Run.DoesNotExist:
         return False
     except PASSING:

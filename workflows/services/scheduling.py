@@ -7,6 +7,7 @@ a restarted one change nothing: the moment is started once, and beat points at i
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -99,6 +100,20 @@ def start_due(schedule_id: int, *, said: datetime | None = None, clock: Clock) -
 def start_now(task: PeriodicTask, *, clock: Clock) -> Run:
     """Start what the schedule starts, whenever it is due. Raises as `start`, and InvalidInput for its arguments."""
     return _start_run(read_kwargs(task.kwargs), request=None, clock=clock)
+
+
+def scheduled_inputs(workflow: str) -> Iterator[dict[str, Any]]:
+    """The input of each schedule that starts this workflow, of those that are off too.
+
+    For a workflow's `erase`: what a schedule names will be read again, although no run reads it now.
+    """
+    for kwargs in PeriodicTask.objects.filter(task=TASK).values_list("kwargs", flat=True):
+        try:
+            wanted = read_kwargs(kwargs)
+        except InvalidInput:  # it can start nothing
+            continue
+        if wanted.workflow == workflow:
+            yield wanted.input
 
 
 def _start(task: PeriodicTask, moment: datetime, *, now: datetime, clock: Clock) -> Run | None:

@@ -19,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from outbox import verification
 from outbox.clock import CLOCK
+from outbox.connections import PASSING
 from outbox.looping import RelayLoop
 from outbox.management import telling
 from outbox.redis import client
@@ -58,15 +59,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         do = {"status": self._status, "requeue": self._requeue, "verify": self._verify, "relay": self._relay}
-        do[verb](options)
+        try:
+            do[verb](options)
+        except PASSING as error:
+            raise CommandError(f"The database went away before it was done: {error}") from None
 
     def _status(self, options: dict[str, Any]) -> None:
         connection, window = client(), max(0.0, options["window"])
         before = read_report(connection, clock=CLOCK) if window else None
         begun = time.monotonic()
-        if before is not None and before.redis is not None:
+        if before is None or before.redis is not None:
             time.sleep(window)
-        report = read_report(connection, clock=CLOCK)
+            report = read_report(connection, clock=CLOCK)
+        else:  # a Redis that is frozen costs a time-out each time
+            report = before
         window = time.monotonic() - begun
         rate = _rate(before, report, window)
         if options["json"]:

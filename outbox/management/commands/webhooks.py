@@ -19,12 +19,12 @@ from outbox.models import Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks.cloudevents import cloud_event
 from outbox.webhooks.conf import conf
 from outbox.webhooks.deliverer import Deliverer, limits
-from outbox.webhooks.registering import send_again
-from outbox.webhooks.sending import Outgoing, post
+from outbox.webhooks.outgoing import Outgoing
+from outbox.webhooks.registering import CONSUMER, send_again
+from outbox.webhooks.sending import post
 
 logger = logging.getLogger(__name__)
 
-CONSUMER = "webhooks"
 LOOK_SECONDS = 5.0  # while there is no webhook
 
 
@@ -89,9 +89,10 @@ class Command(BaseCommand):
             secrets=webhook.signing_secrets(now),
         )
         answer = post(outgoing, limits=limits(), now=now)
-        if answer.status is None:
-            raise CommandError(answer.error)
-        self.stdout.write(f"{webhook.host} answered {answer.status}")
+        said = answer.error or f"{webhook.host} answered {answer.status}"
+        if not answer.is_success:
+            raise CommandError(said)
+        self.stdout.write(said)
 
 
 def serve() -> bool:
@@ -102,9 +103,12 @@ def serve() -> bool:
     loop = ConsumerLoop(find(CONSUMER))
     thread = threading.Thread(target=_line_up, args=(loop, stop, failed), name=CONSUMER)
     thread.start()
-    Deliverer().run(stop)
-    loop.stop()
-    thread.join()
+    try:
+        Deliverer().run(stop)
+    finally:  # also when it raises: a process whose consumer alone goes on sends nothing and is not started anew
+        stop.set()
+        loop.stop()
+        thread.join()
     return not failed.is_set()
 
 

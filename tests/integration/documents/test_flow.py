@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from documents.findings import Finding
 from documents.flows import document_analysis
@@ -17,6 +18,7 @@ from streaming.llm import ModelUnavailable, get_model
 from tests.integration.documents import builders
 from workflows.models import Run
 from workflows.services import erase, rerun
+from workflows.services.scheduling import TASK
 from workflows.states import AttemptKind, RunState
 from workflows.testing.faults import FaultKind
 
@@ -231,6 +233,29 @@ def test_a_document_lives_as_long_as_a_run_that_reads_it(
     for run in (left, again):
         erase(run.pk, by=operator, clock=longhaul.clock)
     assert stored() == []
+
+
+def test_an_erased_run_leaves_the_document_that_a_schedule_starts_runs_with(begin, longhaul, operator):
+    run, other = longhaul.finish(begin()), longhaul.finish(begin())
+    schedule = PeriodicTask.objects.create(
+        name="every other month",
+        task=TASK,
+        interval=IntervalSchedule.objects.create(every=60, period="days"),
+        kwargs=json.dumps({"workflow": run.workflow, "owner": run.owner.username, "input": run.input}),
+        enabled=False,
+    )
+    PeriodicTask.objects.create(
+        name="can start nothing", task=TASK, interval=schedule.interval, kwargs='{"workflow": 1}'
+    )
+    for ended in (run, other):
+        document_analysis.erase(ended.pk, DocumentInput.model_validate(ended.input))
+
+    assert default_storage.exists(run.input["storage_name"])
+    assert not default_storage.exists(other.input["storage_name"])
+
+    schedule.delete()
+    document_analysis.erase(run.pk, DocumentInput.model_validate(run.input))
+    assert not default_storage.exists(run.input["storage_name"])
 
 
 def test_of_two_runs_that_are_being_erased_neither_keeps_the_document(

@@ -11,7 +11,8 @@ from django.db import transaction
 from outbox import wire
 from outbox.append import Message, append
 from outbox.consumer import Consumer, Event
-from outbox.models import Entry, Inbox, Stream
+from outbox.consuming.loop import ConsumerLoop
+from outbox.models import Entry, Inbox, ShardLease, Stream
 from tests.factories import NOW
 from tests.invoicing.models import Line
 
@@ -84,6 +85,17 @@ def applied(stream: Stream) -> list[int]:
 def place(stream: Stream) -> int:
     found = Inbox.objects.filter(consumer=NAME, stream=stream.key).values_list("seq", flat=True).first()
     return found or 0
+
+
+def turns(loop: ConsumerLoop, count: int = 6) -> None:
+    for _ in range(count):
+        loop._try_turn()
+
+
+def released(loop: ConsumerLoop) -> ConsumerLoop:
+    """As if the leases of those who were killed had ended."""
+    ShardLease.objects.update(holder=None, until=None)
+    return loop
 
 
 def pending(client: "redis.Redis", shard: int = 0) -> int:

@@ -3,13 +3,12 @@
 from contextlib import suppress
 
 import pytest
-from django.db import OperationalError
 
 from outbox import wire
 from outbox.consuming import loop as loops
 from outbox.consuming.loop import ConsumerLoop
 from outbox.failpoints import InjectedFailure, acting
-from outbox.models import DeadLetter, Entry, Inbox, Stream
+from outbox.models import Entry, Stream
 from tests.integration.outbox.hosing import (
     NAME,
     Noting,
@@ -18,8 +17,10 @@ from tests.integration.outbox.hosing import (
     make_stream,
     pending,
     place,
+    released,
     tell,
     tell_stub,
+    turns,
     write,
 )
 
@@ -50,11 +51,6 @@ def start(redis_client, clock, handler):
         return ConsumerLoop(consumer_of(handler, **fields), connection=redis_client, clock=clock)
 
     return begin
-
-
-def turns(loop: ConsumerLoop, count: int = 6) -> None:
-    for _ in range(count):
-        loop._try_turn()
 
 
 def raise_failure() -> None:
@@ -109,18 +105,9 @@ def test_a_kill_between_commit_and_acknowledgement_costs_no_second_effect(start,
         turns(start())
     assert applied(stream) == [1]
     assert pending(redis_client) == 5
-    Inbox.objects.count()
     turns(released(start()))
     assert applied(stream) == [1, 2, 3, 4, 5]
     assert pending(redis_client) == 0
-
-
-def released(loop: ConsumerLoop) -> ConsumerLoop:
-    """As if the leases of those who were killed had ended."""
-    from outbox.models import ShardLease
-
-    ShardLease.objects.update(holder=None, until=None)
-    return loop
 
 
 @pytest.mark.parametrize("point", ["outbox.consume.read", "outbox.consume.handled", "outbox.consume.applied"])
@@ -248,96 +235,6 @@ def test_an_entry_that_is_not_one_of_ours_is_skipped(start, redis_client):
     tell(redis_client, stream)
     turns(start())
     assert (applied(stream), pending(redis_client)) == ([1], 0)
-
-
-def test_a_poisoned_event_waits_alone_and_ends_as_a_dead_letter(start, redis_client, handler, clock):
-    sick, well = make_stream(), make_stream()
-    write(sick, 3)
-    write(well, 3)
-    tell(redis_client, sick)
-    tell(redis_client, well)
-    handler.fails = lambda event: event.stream == sick.key and event.seq == 2
-    loop = start()
-    turns(loop)
-    assert (applied(sick), applied(well), pending(redis_client)) == ([1], [1, 2, 3], 0)
-    row = Inbox.objects.get(stream=sick.key)
-    assert (row.seq, row.failures, row.error) == (1, 1, "ValueError: no line for 2")
-
-    waits = []
-    while not DeadLetter.objects.exists():
-        row.refresh_from_db()
-        waits.append((row.retry_at - clock.now()).total_seconds())
-        clock.turn(seconds=waits[-1])
-        turns(loop, 2)
-    assert waits == [1, 2, 4, 8]
-    turns(loop)
-    assert applied(sick) == [1, 3]
-    row.refresh_from_db()
-    assert (row.seq, row.failures, row.retry_at, row.error) == (3, 0, None, "")
-    letter = DeadLetter.objects.get()
-    assert (letter.consumer, letter.stream, letter.seq, letter.failures) == (NAME, sick.key, 2, 5)
-    assert letter.envelope["seq"] == 2
-    assert letter.event_id == Entry.objects.get(stream=sick, seq=2).id
-
-
-def test_an_event_that_takes_the_process_with_it_ends_as_a_dead_letter_too(start, redis_client, handler):
-    sick, well = make_stream(), make_stream()
-    write(sick, 2)
-    write(well, 2)
-    tell(redis_client, sick)
-    tell(redis_client, well)
-
-    class Killed(BaseException):
-        pass
-
-    def die(event) -> bool:
-        if event.stream == sick.key and event.seq == 1:
-            raise Killed
-        return False
-
-    handler.fails = die
-    for _ in range(8):
-        with suppress(Killed):
-            turns(released(start()))
-    assert DeadLetter.objects.get().seq == 1
-    assert (applied(sick), applied(well)) == ([2], [1, 2])
-
-
-def test_trouble_of_the_database_is_not_counted_against_the_event(start, redis_client, handler, clock):
-    sick, well = make_stream(), make_stream()
-    write(sick, 2)
-    write(well, 2)
-    tell(redis_client, sick)
-    tell(redis_client, well)
-
-    def meet_a_deadlock(event) -> bool:
-        if event.stream == sick.key:
-            raise OperationalError("deadlock detected")
-        return False
-
-    handler.fails = meet_a_deadlock
-    loop = start()
-    for _ in range(10):
-        turns(loop, 2)
-        clock.turn(seconds=1)
-    assert (applied(sick), applied(well)) == ([], [1, 2])
-    assert Inbox.objects.get(stream=sick.key).failures == 0
-    handler.fails = lambda event: False
-    turns(loop)
-    assert applied(sick) == [1, 2]
-
-
-def test_a_failed_event_whose_stream_was_erased_does_not_wait_for_ever(start, redis_client, handler, clock):
-    stream = make_stream()
-    write(stream, 1)
-    tell(redis_client, stream)
-    handler.fails = lambda event: True
-    loop = start()
-    turns(loop)
-    Stream.objects.all().delete()
-    clock.turn(seconds=60)
-    turns(loop)
-    assert not Inbox.objects.filter(retry_at__isnull=False).exists()
 
 
 def test_a_stream_that_the_consumer_meets_late_begins_with_what_the_log_has(start, redis_client):

@@ -5,7 +5,21 @@ import pytest
 from outbox.consuming import loop as loops
 from outbox.consuming.loop import ConsumerLoop
 from outbox.models import Entry, Inbox, Stream
-from tests.integration.outbox.hosing import Noting, applied, consumer_of, make_stream, place, tell, write
+from outbox.publisher import RedisPublisher
+from outbox.relay import drain
+from tests.integration.outbox.hosing import (
+    Noting,
+    applied,
+    consumer_of,
+    make_stream,
+    pending,
+    place,
+    released,
+    tell,
+    turns,
+    write,
+)
+from tests.invoicing.models import Line
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,11 +43,6 @@ def loop(redis_client, clock, told) -> ConsumerLoop:
     loop = ConsumerLoop(consumer, connection=redis_client, clock=clock)
     turns(loop)
     return loop
-
-
-def turns(loop: ConsumerLoop) -> None:
-    for _ in range(6):
-        loop._try_turn()
 
 
 def restore(stream: Stream, head: int, epoch: int = LATER) -> None:
@@ -131,3 +140,78 @@ def test_a_hook_that_fails_is_tried_again_and_given_up_in_the_end(redis_client, 
         clock.turn(seconds=60)
         turns(loop)
     assert (len(told), place(stream)) == (3, 1)
+
+
+def publish(stream: Stream, publisher: RedisPublisher, clock) -> None:
+    Stream.objects.filter(key=stream.key).update(dirty=True)
+    drain(publisher, clock=clock)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_after_a_restore_what_redis_still_has_of_the_lost_history_costs_no_event_of_the_true_one(
+    redis_client, clock, is_late
+):
+    """All on one database. is_late: what was lost is read when its numbers are taken by others already."""
+    stream, publisher = make_stream(), RedisPublisher(redis_client)
+    consumer = consumer_of(Noting())
+    write(stream, 3)
+    publish(stream, publisher, clock)
+    turns(ConsumerLoop(consumer, connection=redis_client, clock=clock))
+    write(stream, 2)
+    publish(stream, publisher, clock)  # 4 and 5 are on the firehose, nobody has read them
+    restore(stream, 3, epoch=1)  # the backup has 3 events, and 3 lines
+    Stream.objects.update(published=3)
+    loop = released(ConsumerLoop(consumer, connection=redis_client, clock=clock))
+    if not is_late:
+        turns(loop)
+    write(stream, 3, type="true")  # 4, 5, 6
+    turns(loop)
+    publish(stream, publisher, clock)
+    turns(loop)
+    stream.refresh_from_db()
+    assert stream.epoch > 1
+    assert applied(stream) == [1, 2, 3, 4, 5, 6]
+    assert list(Line.objects.order_by("seq").values_list("step", flat=True)) == 3 * ["message"] + 3 * ["true"]
+    assert Inbox.objects.get(stream=stream.key).epoch == stream.epoch
+
+
+@pytest.mark.parametrize("types", [None, frozenset({"true"})])
+def test_true_events_whose_numbers_were_applied_before_the_restore_have_their_effect(
+    redis_client, clock, told, types, monkeypatch
+):
+    """On another database: nobody noticed the restore before 4 and 5 had been given out again."""
+    monkeypatch.setattr("outbox.consuming.reader.PAGE", 2)
+    stream, publisher = make_stream(), RedisPublisher(redis_client)
+    consumer = consumer_of(Noting(), types=types, on_restored=told.append)
+    loop = ConsumerLoop(consumer, connection=redis_client, clock=clock)
+    write(stream, 8)
+    publish(stream, publisher, clock)
+    turns(loop)
+    restore(stream, 3, epoch=1)
+    Stream.objects.update(published=3)
+    write(stream, 6, type="true")
+    publish(stream, publisher, clock)
+    turns(loop)
+    before = [] if types else list(range(1, 9))
+    assert applied(stream) == [*before, 4, 5, 6, 7, 8, 9]
+    assert [(restored.applied, restored.head) for restored in told] == [(8, 3)]
+
+
+def test_an_event_of_a_run_that_the_log_does_not_have_is_dropped(loop, redis_client):
+    stream = make_stream()
+    write(stream, 2)
+    tell(redis_client, stream)
+    Stream.objects.all().delete()
+    turns(loop)
+    assert (applied(stream), pending(redis_client)) == ([], 0)
+    assert not Inbox.objects.filter(stream=stream.key).exists()
+
+
+def test_what_retention_removed_before_it_was_read_is_applied_if_redis_has_it(loop, redis_client):
+    stream = make_stream()
+    write(stream, 4)
+    tell(redis_client, stream)
+    Entry.objects.filter(seq__lte=3).delete()
+    Stream.objects.update(published=4, pruned=3)
+    turns(loop)
+    assert applied(stream) == [1, 2, 3, 4]

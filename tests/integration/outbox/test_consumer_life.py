@@ -4,13 +4,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import pytest
 import redis
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 
 from outbox import consumer as consumers
 from outbox import wire
@@ -31,6 +31,7 @@ from tests.integration.outbox.hosing import (
     pending,
     place,
     tell,
+    turns,
     write,
 )
 
@@ -111,6 +112,21 @@ def test_another_process_takes_over_the_shards_of_one_that_is_silent(redis_clien
     assert time.monotonic() - begun < 1.0 + 1.5
     other.stop()
     thread.join(10)
+
+
+def test_what_a_late_sleeper_was_given_does_not_stay_pending_for_ever(redis_client, clock):
+    sleeper = ConsumerLoop(consumer_of(Noting()), connection=redis_client, clock=clock)
+    turns(sleeper)
+    clock.turn(seconds=60)  # it sleeps past its lease
+    successor = ConsumerLoop(consumer_of(Noting()), connection=redis_client, clock=clock)
+    turns(successor)
+    stream = make_stream()
+    write(stream, 2)
+    tell(redis_client, stream)
+    sleeper._group.read([0], count=10, block_ms=None)  # its last call to Redis comes now
+    turns(successor, 20)
+    assert applied(stream) == [1, 2]  # by the comparison
+    assert pending(redis_client) == 0  # else the firehose is trimmed no more
 
 
 def test_two_processes_share_the_shards_as_they_are_told(redis_client):
@@ -220,7 +236,8 @@ def test_a_dead_letter_outlives_the_log_it_came_from(letter):
 def test_an_erased_run_leaves_no_dead_letter_and_no_inbox(letter):
     _, _, stream = letter
     Inbox.objects.filter(stream=stream.key).update(error="ValueError: Anna's address")
-    forget_stream(stream.key)
+    with transaction.atomic():
+        forget_stream(stream.key)
     assert not DeadLetter.objects.exists()
     assert not Inbox.objects.filter(stream=stream.key).exists()
 
@@ -243,11 +260,12 @@ def test_the_log_pages_through_its_streams_by_key_and_by_what_is_recent():
     assert keys(since=now + timedelta(minutes=1)) == []
 
 
-def publish(client: "redis.Redis", stream: Stream, *seqs: int) -> None:
+def publish(client: "redis.Redis", stream: Stream, *seqs: int, stubs: Collection[int] = ()) -> None:
     """Into the run's own stream, as the relay does."""
     key = wire.run_stream(stream.shard, stream.key, 1)
     for entry in Entry.objects.filter(stream=stream, seq__in=seqs).order_by("seq"):
-        fields = {"aud": entry.audience, "e": wire.encode(wire.envelope(entry))}
+        field = "stub" if entry.seq in stubs else "e"
+        fields = {"aud": entry.audience, field: wire.encode(wire.envelope(entry))}
         client.xadd(key, fields, id=f"{entry.seq}-0")
 
 
@@ -266,6 +284,17 @@ def test_without_a_database_of_the_outbox_the_runs_own_stream_fills_gaps(redis_c
     for _ in range(3):
         loop._try_turn()
     assert applied(stream) == [1, 2, 3, 4, 5, 9]
+
+
+@pytest.mark.parametrize("stubs", [[2], [1, 2, 3, 4, 5]])
+def test_tombstones_in_a_runs_own_stream_cost_no_event_after_them(redis_client, clock, monkeypatch, stubs):
+    monkeypatch.setattr("outbox.consuming.reader.PAGE", 4)
+    stream = make_stream()
+    write(stream, 9)
+    publish(redis_client, stream, *range(1, 10), stubs=stubs)
+    tell(redis_client, stream, 9)
+    turns(ConsumerLoop(consumer_of(Noting(), log=RedisLog()), connection=redis_client, clock=clock))
+    assert applied(stream) == [seq for seq in range(1, 10) if seq not in stubs]
 
 
 def test_a_failure_is_tried_again_from_the_runs_own_stream(redis_client, clock):

@@ -14,6 +14,11 @@ from config.inventory import known_names
 
 GUIDE = Path("docs/outbox.md").read_text()
 
+# What the guide says is needed for Celery's beat and for webhooks only.
+NOT_NEEDED = """
+import sys
+sys.modules.update({"celery": None, "httpcore2": None})
+"""
 PROJECT = """
 import os
 import django
@@ -44,7 +49,7 @@ def example() -> str:
 
 def test_the_outbox_runs_without_the_rest_of_the_project(redis_client, tmp_path):
     shutil.copytree("outbox", tmp_path / "outbox", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "shop.py").write_text(PROJECT + example() + USE)
+    (tmp_path / "shop.py").write_text(NOT_NEEDED + PROJECT + example() + USE)
     environment = {"REDIS_URL": settings.REDIS_URL, "PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
 
     done = subprocess.run(

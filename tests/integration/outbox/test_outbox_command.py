@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from redis.retry import Retry
 
 from outbox import report, status, wire
 from outbox.clock import CLOCK
+from outbox.conf import conf
 from outbox.leases import ShardLeases
 from outbox.models import DeadLetter, Stream
 from outbox.relay import drain
@@ -93,16 +95,30 @@ def test_tombstones_are_named(published, redis_client):
     assert (code, told["redis"]["tombstones"]) == (1, [{"run": str(published.key), "seq": 2}])
 
 
+def test_tombstones_are_told_for_as_long_as_a_firehose_keeps_and_not_for_ever(published, redis_client):
+    """A group that is behind keeps the entries themselves, and nobody could clear the alarm."""
+    firehose = wire.firehose(published.shard)
+    redis_client.delete(firehose)
+    old = int((time.time() - conf().firehose_seconds - 60) * 1000)
+    fields = {"run": str(published.key), "seq": 2, "epoch": 1, "aud": "public", "stub": "{}"}
+    redis_client.xadd(firehose, fields, id=f"{old}-0")
+
+    code, told = status_now()
+
+    assert (code, told["redis"]["tombstones"]) == (0, [])
+
+
 def test_groups_are_told_with_what_they_have_not_read_and_what_they_lost(published, redis_client):
     firehose = wire.firehose(published.shard)
     redis_client.xgroup_create(firehose, "billing", id="0")
     assert "billing: 3 unread, 0 pending" in outbox("status", "--window", "0")[1]
+    redis_client.xreadgroup("billing", "slot-0", {firehose: ">"}, count=1, noack=True)
     redis_client.xtrim(firehose, maxlen=1, approximate=False)
 
     code, text = outbox("status", "--window", "0")
 
     assert code == 1
-    assert f"group billing of shard {published.shard} lost 2 entries" in text
+    assert f"group billing of shard {published.shard} lost 1 entries" in text
 
 
 def test_leases_and_dead_letters_are_told(redis_client):
@@ -125,6 +141,51 @@ def test_leases_and_dead_letters_are_told(redis_client):
     assert f"shards {' '.join(map(str, sorted(held)))}: " in text
     assert code == 1
     assert "1 dead letters of billing" in text
+
+
+def test_dead_letters_past_the_limit_are_told_as_such_and_no_consumer_is_left_out(redis_client, monkeypatch):
+    monkeypatch.setattr(status, "COUNT_MAX", 2)
+    for consumer in ("a", "a", "a", "b"):
+        DeadLetter.objects.create(
+            consumer=consumer,
+            stream=uuid4(),
+            epoch=1,
+            seq=1,
+            event_id=uuid4(),
+            type="message",
+            envelope={},
+            failures=5,
+            error="no",
+            created_at=timezone.now(),
+        )
+
+    text = outbox("status", "--window", "0")[1]
+
+    assert "2+ of a" in text
+    assert "1 of b" in text
+    assert "2+ dead letters of a" in text
+
+
+def test_more_poison_than_is_listed_is_told_as_such(redis_client, monkeypatch):
+    monkeypatch.setattr(status, "LISTED_MAX", 2)
+    for _ in range(3):
+        write(make_stream(), 1)
+    Stream.objects.update(failures=7)
+
+    assert "2+ streams cannot be published" in outbox("status", "--window", "0")[1]
+
+
+def test_a_frozen_redis_is_waited_for_once(monkeypatch):
+    reads = []
+
+    def frozen(connection):
+        reads.append(connection)
+        raise redis.TimeoutError("frozen")
+
+    monkeypatch.setattr("outbox.report.read_firehoses", frozen)
+
+    assert outbox("status", "--window", "0.5")[0] == 1
+    assert len(reads) == 1
 
 
 def test_the_rate_is_measured_over_a_window_that_is_named(published, publisher, monkeypatch):

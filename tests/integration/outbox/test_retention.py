@@ -3,10 +3,14 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+import redis
 from django.db import OperationalError, connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from outbox import forgetting
+from outbox import forgetting, wire
 from outbox.append import append
 from outbox.clock import CLOCK
 from outbox.models import DeadLetter, Entry, Inbox, Stream
@@ -19,7 +23,7 @@ DAYS, BATCH = 30, 10
 
 
 @pytest.fixture(autouse=True)
-def kept_for_a_month(settings):
+def kept_for_a_month(settings, redis_client):
     settings.LONGHAUL = {
         **settings.LONGHAUL,
         "ENTRY_RETENTION_DAYS": DAYS,
@@ -38,6 +42,12 @@ def write(stream: Stream, clock, *, old: int = 0, young: int = 0, published: int
     Stream.objects.filter(key=stream.key).update(published=upto, dirty=upto < old + young)
     stream.refresh_from_db()
     return stream
+
+
+def write_more(stream: Stream, clock) -> None:
+    with transaction.atomic():
+        append(stream.key, messages(1), now=clock.now())
+    Stream.objects.filter(key=stream.key).update(published=F("head"), dirty=False)
 
 
 def _id_of(moment) -> UUID:
@@ -119,6 +129,47 @@ def test_a_pass_ends_in_time_and_the_next_one_goes_on(clock, settings):
     write(make_stream(), clock, old=30, young=1)
 
     assert [prune(clock=clock) for _ in range(4)] == [BATCH, BATCH, BATCH, 0]
+
+
+def test_a_pass_goes_on_where_the_last_one_ended_and_once_a_day_at_the_beginning(clock, redis_client):
+    idle, busy = write(make_stream(), clock, old=1), write(make_stream(), clock, old=5, young=1)
+    assert prune(clock=clock) == 5
+    assert 0 < redis_client.ttl(wire.PRUNED) <= 86_400
+    write_more(idle, clock)
+
+    assert prune(clock=clock) == 0, "what was looked at is not looked at again"
+    redis_client.delete(wire.PRUNED)  # its time is over, or Redis was flushed
+    assert prune(clock=clock) == 1
+    assert (seqs(idle), seqs(busy)) == ([2], [6])
+
+
+def test_a_pass_that_finds_nothing_reads_no_more_than_is_new(clock, monkeypatch):
+    monkeypatch.setattr("outbox.retention.LOOKED_AT", 2)
+    for _ in range(6):
+        write(make_stream(), clock, old=1)
+
+    def reads() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert prune(clock=clock) == 0
+        return sum("outbox_entry" in query["sql"] for query in captured)
+
+    assert (reads(), reads()) == (4, 1)
+
+
+def test_without_redis_all_is_looked_at_each_time(clock, monkeypatch):
+    away = redis.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
+    monkeypatch.setattr("outbox.retention.client", lambda: away)
+    write(make_stream(), clock, old=3, young=1)
+
+    assert prune(clock=clock) == 3
+
+
+def test_a_turn_ends_in_time_between_two_streams(clock, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "RETENTION_PASS_SECONDS": 1e-9}
+    for _ in range(2):
+        write(make_stream(), clock, old=3, young=1)
+
+    assert [prune(clock=clock) for _ in range(3)] == [3, 3, 0]
 
 
 def test_ids_that_a_clock_made_out_of_order_leave_no_hole(clock):

@@ -70,7 +70,7 @@ def test_nothing_goes_that_a_group_has_not_read(redis_client, caplog):
     trim_firehose(redis_client, SHARD)
 
     (group,) = read_firehose(redis_client, SHARD).groups
-    assert (group.lag, group.lost, redis_client.xlen(NAME)) == (3 * NODE, 0, 4 * NODE)
+    assert (group.lag, group.lost, redis_client.xlen(NAME)) == (3 * NODE, 0, 3 * NODE + 1)
     assert alarms(caplog) == []
 
 
@@ -103,11 +103,70 @@ def test_a_firehose_that_is_too_long_is_cut_and_says_who_lost_how_many(redis_cli
 def test_what_the_append_script_cut_before_a_group_read_it_is_told_as_well(redis_client, caplog):
     redis_client.xgroup_create(NAME, GROUP, id="0", mkstream=True)
     fill(redis_client, 2 * NODE, seconds_ago=10)
+    read_group(redis_client, 10)
     redis_client.xtrim(NAME, maxlen=NODE, approximate=False)
 
     trim_firehose(redis_client, SHARD)
 
-    assert ("firehose trimmed past a group", NODE) in alarms(caplog)
+    assert ("firehose trimmed past a group", NODE - 10) in alarms(caplog)
+
+
+def test_a_group_that_was_never_given_anything_is_told_by_the_trimming_that_cuts(redis_client, caplog):
+    redis_client.xgroup_create(NAME, GROUP, id="0", mkstream=True)
+    fill(redis_client, 1_500, seconds_ago=10)
+
+    trim_firehose(redis_client, SHARD)
+
+    assert ("firehose trimmed past a group", 1) in alarms(caplog)
+
+
+@pytest.mark.parametrize("reads_on", [False, True], ids=["stands still", "reads past it"])
+def test_a_group_that_loses_entries_is_told_although_something_was_erased_among_them(
+    redis_client, caplog, reads_on
+):
+    redis_client.xgroup_create(NAME, GROUP, id="0", mkstream=True)
+    ids = fill(redis_client, 2_000, seconds_ago=10)
+    read_group(redis_client, 100)
+    redis_client.xdel(NAME, ids[1_500])  # as an erasing does
+    if reads_on:
+        read_group(redis_client, 100)
+
+    assert trim_firehose(redis_client, SHARD) > 0
+
+    ((text, lost), *_) = alarms(caplog)
+    assert text == "firehose trimmed past a group"
+    assert lost >= (1 if reads_on else 800)
+
+
+def test_a_group_made_after_a_trim_lost_nothing_by_it(redis_client, caplog):
+    fill(redis_client, 3 * NODE, seconds_ago=10)
+    redis_client.xtrim(NAME, maxlen=NODE, approximate=False)
+    redis_client.xgroup_create(NAME, GROUP, id="0")
+
+    assert trim_firehose(redis_client, SHARD) == 0
+
+    (group,) = read_firehose(redis_client, SHARD).groups
+    assert (group.lag, group.lost, alarms(caplog)) == (NODE, 0, [])
+
+
+def test_a_group_that_has_read_all_lost_nothing_when_its_last_entry_is_erased(redis_client, caplog):
+    redis_client.xgroup_create(NAME, GROUP, id="0", mkstream=True)
+    ids = fill(redis_client, NODE, seconds_ago=600)
+    read_group(redis_client, NODE)
+    redis_client.xdel(NAME, *ids)
+    fill(redis_client, 3, seconds_ago=10)
+
+    trim_firehose(redis_client, SHARD)
+
+    assert (read_firehose(redis_client, SHARD).groups[0].lag, alarms(caplog)) == (3, [])
+
+
+def test_the_firehose_of_a_quiet_shard_forgets_what_is_older_than_its_time_span(redis_client):
+    fill(redis_client, 90, seconds_ago=30 * 86_400)
+    fill(redis_client, 5, seconds_ago=1)
+
+    assert trim_firehose(redis_client, SHARD) == 90
+    assert redis_client.xlen(NAME) == 5
 
 
 def test_an_emptied_firehose_still_tells_what_a_group_lost(redis_client, caplog):
@@ -126,7 +185,7 @@ def test_a_group_that_nobody_reads_for_a_week_holds_up_nothing_and_is_not_destro
     fill(redis_client, 3 * NODE, seconds_ago=600)
     read_group(redis_client, NODE)
     now = ago(0) + int(timedelta(days=8).total_seconds() * 1000)
-    monkeypatch.setattr(trimming, "_now_ms", lambda connection: now)
+    monkeypatch.setattr(trimming, "now_ms", lambda connection: now)
     redis_client.xgroup_delconsumer(NAME, GROUP, "slot-0")
 
     assert trim_firehose(redis_client, SHARD) == 3 * NODE

@@ -1,18 +1,21 @@
 """`manage.py outbox verify`: every stream in Redis against the log, and what mends it."""
 
 import json
+import time
 from uuid import uuid4
 
 import pytest
 import redis
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from outbox import wire
+from outbox import forgetting, wire
 from outbox.clock import CLOCK
 from outbox.models import Entry, Stream
 from outbox.relay import drain
+from outbox.trimming import trim_firehoses
 from tests.factories import make_stream
 from tests.integration.outbox.commanding import outbox, write
 
@@ -64,12 +67,19 @@ def test_a_lost_tail_is_filled_up_by_the_relay(published, redis_client, publishe
     assert redis_client.xlen(copy_of(published)) == 3
 
 
-@pytest.mark.parametrize(
-    "change", [{"e": b'{"id": 1}'}, {"e": b"no json"}], ids=["another event", "no event"]
-)
-def test_another_history_starts_anew(published, redis_client, publisher, change):
+def test_a_mended_stream_says_what_was_wrong_with_it(published, redis_client, caplog):
     redis_client.delete(copy_of(published))
-    redis_client.xadd(copy_of(published), {"aud": "public", **change}, id="3-0")
+    entry = published.entries.get(seq=1)
+    redis_client.xadd(copy_of(published), {"aud": "public", "e": wire.encode(wire.envelope(entry))}, id="1-0")
+    verify("--repair")
+
+    (record,) = [one for one in caplog.records if "compare a stream" in one.getMessage()]
+    assert record.because == "it ends at 1, and 3 are published"
+
+
+def test_another_history_starts_anew(published, redis_client, publisher):
+    redis_client.delete(copy_of(published))
+    redis_client.xadd(copy_of(published), {"aud": "public", "e": b'{"id": 1}'}, id="3-0")
     code, faults = verify("--repair")
     assert (code, faults) == (1, [("event 3 is another one than in the log", "renew")])
 
@@ -105,20 +115,44 @@ def test_a_copy_of_a_later_epoch_than_the_database_knows_is_told(published, redi
     assert verify() == (0, [])
 
 
-@pytest.mark.parametrize("damage", ["hole", "bytes", "audience"])
+@pytest.mark.parametrize("damage", ["hole", "bytes", "audience", "no event", "no field"])
 def test_a_damaged_copy_is_dropped_and_readers_use_the_database(published, redis_client, damage):
     name = copy_of(published)
     if damage == "hole":
         redis_client.xdel(name, "2-0")
     else:
         ((_, fields),) = redis_client.xrange(name, min="3-0")
-        change = {b"e": fields[b"e"] + b" "} if damage == "bytes" else {b"aud": b"operator"}
+        damaged = {
+            "bytes": {**fields, b"e": fields[b"e"] + b" "},
+            "audience": {**fields, b"aud": b"operator"},
+            "no event": {**fields, b"e": b"no json"},
+            "no field": {b"aud": b"public"},
+        }
         redis_client.delete(name)
-        redis_client.xadd(name, {**fields, **change}, id="3-0")
+        redis_client.xadd(name, damaged[damage], id="3-0")
 
     code, ((_, mend),) = verify("--repair")
 
     assert (code, mend, redis_client.exists(name)) == (1, "drop", 0)
+    assert Stream.objects.get(key=published.key).epoch == published.epoch
+    assert verify() == (0, [])
+
+
+def test_a_run_that_there_is_not_is_not_told_to_be_well(redis_client):
+    key = uuid4()
+    assert verify("--run", str(key)) == (1, [("there is no such run", "none")])
+    assert f"log of {key}: there is no such run" in outbox("verify", "--run", str(key))[1]
+
+
+def test_what_retention_removed_is_no_fault_of_redis(published, redis_client, monkeypatch):
+    """A run that ended a month ago: its stream expired, the firehose was trimmed, and retention removes the rows."""
+    a_month_on = int((time.time() + 31 * 86_400) * 1000)
+    monkeypatch.setattr("outbox.trimming.now_ms", lambda connection: a_month_on)
+    trim_firehoses(redis_client)
+    redis_client.delete(copy_of(published))
+    with transaction.atomic():
+        forgetting.forget_stream(published.key)
+
     assert verify() == (0, [])
 
 
@@ -175,6 +209,16 @@ def test_many_streams_are_read_in_pages(publisher, redis_client, monkeypatch):
         "firehose_entries": 35,
         "tombstones": 0,
     }
+
+
+@pytest.mark.parametrize("words", [("verify",), ("requeue", "--all")], ids=["verify", "requeue"])
+def test_while_the_database_is_away_a_command_says_so(redis_client, monkeypatch, words):
+    def away(*_, **__):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("outbox.verification.log.Stream.objects.filter", away)
+    with pytest.raises(CommandError, match=r"The database went away .*: connection refused"):
+        call_command("outbox", *words)
 
 
 def test_while_redis_is_away_a_verification_says_so(monkeypatch):

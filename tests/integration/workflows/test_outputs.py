@@ -13,6 +13,7 @@ from outbox.models import Entry, Stream
 from outbox.redis import client
 from tests import flows
 from tests.flows import ordering
+from tests.integration.outbox.webhooks.conftest import make_delivery, make_webhook
 from workflows import selectors, storage
 from workflows.errors import InvalidTransition, LeaseLost, StoredValueLost, Unavailable
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
@@ -170,6 +171,23 @@ def test_redis_that_goes_away_once_the_rows_are_gone_is_told_and_fails_nothing(
     monkeypatch.setattr("outbox.forgetting.forget_published", away_afterwards)
     erase(run.pk, by=operator, clock=engine.clock)
     assert "copies of events may stay in Redis" in caplog.text
+
+
+def test_what_a_consumer_lined_up_for_webhooks_while_its_run_was_erased_is_erased_too(
+    owner, engine, operator, monkeypatch, redis_client
+):
+    run = cancel(begin(owner, engine).pk, by=operator, clock=engine.clock)
+    webhook = make_webhook("https://hooks.example.com/in")
+    real = forgetting.forget_published
+
+    def lined_up_meanwhile(key) -> None:
+        if not Run.objects.exists():
+            make_delivery(webhook, stream=key)
+        real(key)
+
+    monkeypatch.setattr("outbox.forgetting.forget_published", lined_up_meanwhile)
+    erase(run.pk, by=operator, clock=engine.clock)
+    assert not webhook.deliveries.exists()
 
 
 def test_a_run_whose_input_no_longer_fits_its_workflow_can_be_erased(

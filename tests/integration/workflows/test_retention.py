@@ -7,10 +7,11 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from outbox.models import Entry, Stream
+from outbox.models import Delivery, Entry, Stream, Webhook
 from outbox.retention import prune_stream
 from tests import flows
 from tests.flows import fanning, ordering
+from tests.integration.outbox.webhooks.conftest import make_delivery, make_webhook
 from workflows import storage
 from workflows.errors import InvalidTransition
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
@@ -132,6 +133,21 @@ def test_a_run_with_an_event_that_nobody_was_told_stays(owner, engine):
     assert retain_runs(clock=engine.clock) == 0
 
 
+def test_a_run_of_which_a_webhook_is_still_to_be_told_stays(owner, engine):
+    """A webhook's tries last three days and more; one that is off keeps its line until it is on again."""
+    run = ended(owner, engine)
+    hook = make_webhook("https://hooks.example.com/in")
+    delivery = make_delivery(hook, stream=run.pk)
+    Webhook.objects.update(is_active=False)
+    engine.clock.turn(31 * DAY)
+
+    assert retain_runs(clock=engine.clock) == 0
+    assert Delivery.objects.filter(pk=delivery.pk).exists()
+
+    hook.delete()
+    assert retain_runs(clock=engine.clock) == 1
+
+
 def test_a_run_whose_files_cannot_go_now_holds_up_no_other_and_goes_later(owner, engine, monkeypatch, caplog):
     stuck, other = ended(owner, engine), ended(owner, engine)
     engine.clock.turn(31 * DAY)
@@ -213,6 +229,35 @@ def test_a_run_that_somebody_acts_on_is_passed_over_at_once(owner, engine):
         rival.close()
         connection.close()
     assert not Run.objects.filter(pk=other.pk).exists()
+
+
+def test_a_run_that_somebody_locks_after_it_was_closed_holds_up_no_other(owner, engine, monkeypatch):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer and no sessions")
+    held, other = ended(owner, engine), ended(owner, engine)
+    engine.clock.turn(31 * DAY)
+    rival, real = connection.copy(), storage.remove_all
+
+    def lock(run_id) -> None:
+        real(run_id)
+        if run_id == held.pk:
+            with rival.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM workflows_run WHERE id = %s FOR UPDATE", [held.pk])
+
+    monkeypatch.setattr("workflows.storage.remove_all", lock)
+    try:
+        rival.set_autocommit(False)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        assert retain_runs(clock=engine.clock) == 1
+    finally:
+        rival.rollback()
+        rival.close()
+        connection.close()
+    assert list(Run.objects.values_list("pk", flat=True)) == [held.pk]
+    assert not Run.objects.filter(pk=other.pk).exists()
+    monkeypatch.undo()
+    assert retain_runs(clock=engine.clock) == 1
 
 
 def test_the_rules_of_a_run_hold_when_the_front_of_its_log_is_gone(owner, engine):

@@ -1,5 +1,6 @@
 import os
 
+import ijson
 import pytest
 
 from config import checks
@@ -201,3 +202,13 @@ def test_an_exporter_that_can_be_made_is_sound(settings) -> None:
     settings.OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:9"
 
     assert checks.check_telemetry() == []
+
+
+def test_the_compiled_parser_of_documents_is_missed(monkeypatch) -> None:
+    assert checks.check_parsers() == []
+
+    monkeypatch.setattr("streaming.parsers.skipping.BACKEND", ijson.get_backend("python"))
+
+    (message,) = checks.check_parsers()
+    assert message.id == "longhaul.W019"
+    assert "python backend" in message.msg

@@ -88,6 +88,21 @@ def test_what_was_given_up_can_be_sent_again_with_all_its_tries(receiver, delive
     assert (refreshed(delivery).state, delivery.tries, delivery.attempts) == (DeliveryState.DELIVERED, 1, 11)
 
 
+def test_an_event_too_large_to_send_is_not_sent_again_until_the_limit_is_raised(
+    clock, settings, receiver, deliverer
+):
+    usual = settings.LONGHAUL
+    settings.LONGHAUL = {**usual, "WEBHOOK_BODY_MAX_BYTES": 1_024}
+    make_delivery(make_webhook(receiver.url()), data={"text": "x" * 2_000})
+    assert send_again(Delivery.objects.all(), clock=clock) == 0
+    deliverer.drain()
+    assert receiver.got == []
+    settings.LONGHAUL = usual
+    assert send_again(Delivery.objects.all(), clock=clock) == 1
+    deliverer.drain()
+    assert len(receiver.got) == 1
+
+
 def test_deliveries_that_are_over_are_removed_after_a_while(receiver, deliverer, clock):
     webhook = make_webhook(receiver.url())
     make_delivery(webhook)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,16 @@ from django.utils import timezone
 
 from outbox.append import Message, append
 from outbox.clock import CLOCK
+from outbox.consumer import find
+from outbox.consuming.loop import ConsumerLoop
+from outbox.management.commands import webhooks as command
 from outbox.models import Audience, Delivery, DeliveryState, Inbox
 from outbox.publisher import RedisPublisher
 from outbox.relay import drain
 from outbox.webhooks import verify
+from outbox.webhooks.deliverer import Deliverer
 from outbox.webhooks.deliveries import LEASE_SLACK_SECONDS
+from outbox.webhooks.registering import register
 from tests.factories import make_stream
 from tests.integration.outbox.webhooks.conftest import make_delivery, make_webhook
 from tests.integration.outbox.webhooks.receiver import receiving
@@ -106,6 +112,22 @@ def test_what_is_committed_reaches_the_receiver_and_a_stop_ends_the_process(tmp_
         assert len(receiver.got) == 2
 
 
+def test_the_first_webhook_is_told_what_happens_between_its_registering_and_the_process_that_serves_it(
+    redis_client, receiver
+):
+    webhook, _ = register(receiver.url())
+    time.sleep(0.05)
+    stream = make_stream()
+    with transaction.atomic():
+        append(stream.key, [Message(type="run.completed")], now=timezone.now())
+    drain(RedisPublisher(redis_client), clock=CLOCK)
+    time.sleep(0.05)
+    loop = ConsumerLoop(find("webhooks"), connection=redis_client)
+    for _ in range(4):
+        loop.turn()
+    assert webhook.deliveries.count() == 1
+
+
 def test_a_process_killed_between_post_and_settling_costs_one_lease_and_the_event_comes_again_under_its_id(
     tmp_path, redis_client
 ):
@@ -124,6 +146,25 @@ def test_a_process_killed_between_post_and_settling_costs_one_lease_and_the_even
                 lambda: Delivery.objects.filter(state=DeliveryState.DELIVERED).exists(), what="the settling"
             )
     assert {got.headers["webhook-id"] for got in receiver.got} == {str(delivery.event_id)}
+
+
+def test_a_deliverer_that_ends_by_an_error_ends_the_process(monkeypatch):
+    """Else its consumer would go on lining up, and nobody would start anew what sends."""
+
+    class Idle(ConsumerLoop):
+        def turn(self) -> None:
+            self._stopping.wait(0.05)
+
+    def broken(self: Deliverer) -> None:
+        raise RuntimeError("no such column")
+
+    make_webhook("https://hooks.example.com/in")
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(command, "ConsumerLoop", Idle)
+    monkeypatch.setattr(Deliverer, "turn", broken)
+    with pytest.raises(RuntimeError):
+        command.serve()
+    assert [thread for thread in threading.enumerate() if thread.name == command.CONSUMER] == []
 
 
 def said(*words: str) -> str:
@@ -148,6 +189,13 @@ def test_a_test_that_reaches_nobody_says_why(settings):
         said("test", str(webhook.pk))
     with pytest.raises(CommandError, match="no webhook 4711"):
         said("test", "4711")
+
+
+def test_a_test_that_is_answered_with_an_error_ends_with_an_error(receiver):
+    receiver.status = 500
+    webhook = make_webhook(receiver.url())
+    with pytest.raises(CommandError, match=r"127\.0\.0\.1 answered 500"):
+        said("test", str(webhook.pk))
 
 
 def test_webhooks_are_listed_and_what_was_given_up_is_sent_again():

@@ -165,6 +165,26 @@ def test_a_receiver_that_hangs_holds_up_no_other(receiver, clock, settings):
         assert stuck.most_at_once <= 2
 
 
+def test_receivers_that_answer_late_hold_up_no_other(receiver, clock):
+    hold = threading.Event()
+    with receiving() as late:
+        late.on_request = lambda: hold.wait(20)
+        first, _second = (make_webhook(late.url(), types=["late.*"]) for _ in range(2))
+        for seq in range(4):
+            make_delivery(first, type="late.one", seq=seq + 1)  # for both: as many as there are threads
+        deliverer = Deliverer(clock=clock)
+        deliverer.turn()
+        make_delivery(make_webhook(receiver.url()), type="quick.one")
+        deadline = time.monotonic() + 10
+        while not receiver.got and time.monotonic() < deadline:
+            deliverer.turn()
+            time.sleep(0.02)
+        still_held, told = not hold.is_set(), len(receiver.got)
+        hold.set()
+        deliverer.close(grace_seconds=5)
+    assert (still_held, told) == (True, 1)
+
+
 def test_a_webhook_whose_last_try_failed_gets_one_try_at_a_time(receiver, clock):
     webhook = make_webhook(receiver.url(), failures=1, failing_since=clock.now())
     for seq in range(5):

@@ -7,8 +7,9 @@ import pytest
 
 from outbox.webhooks.addresses import AddressRefused
 from outbox.webhooks.deliverer import limits
+from outbox.webhooks.outgoing import Outgoing
 from outbox.webhooks.registering import check_url
-from outbox.webhooks.sending import Outgoing, _tls, post
+from outbox.webhooks.sending import _tls, post
 from outbox.webhooks.signing import new_secret
 from tests.integration.outbox.webhooks.receiver import make_certificate, receiving, speaking
 
@@ -68,6 +69,30 @@ def test_a_server_that_drips_a_byte_at_a_time_costs_the_time_limit_and_no_more(q
         took = time.monotonic() - began
     assert answer.error == "the answer took too long"
     assert took < 2
+
+
+def test_a_server_that_takes_the_body_in_sips_costs_the_time_limit_and_no_more(quick):
+    def sip(connection):
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            for _ in range(64):
+                connection.recv(65_536)
+
+    with speaking(sip) as port:
+        outgoing = Outgoing(
+            url=f"http://127.0.0.1:{port}/", id="an-id", body=b"x" * 48_000_000, secrets=[new_secret()]
+        )
+        began = time.monotonic()
+        post(outgoing, limits=limits(), now=NOW)
+        took = time.monotonic() - began
+    assert took < 4
+
+
+def test_a_success_with_an_odd_retry_after_is_a_success(receiver):
+    receiver.answers = [(200, {"Retry-After": "Mon, 01 Jan 2024 00:00:00 +9999999999999"})]
+    answer = send(receiver.url())
+    assert (answer.status, answer.error) == (200, "")
 
 
 def test_of_a_huge_answer_a_little_is_read_and_its_status_counts():

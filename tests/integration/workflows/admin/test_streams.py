@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 import redis
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.utils import timezone
@@ -74,6 +75,19 @@ def test_an_operator_has_a_stream_tried_again_at_once(admin, owner, redis_client
     assert Stream.objects.get(key=run.pk).failures == 0
     assert Stream.objects.get(key=other.pk).failures == 6
     assert redis_client.lrange(wire.wake(wire.shard_of(run.pk)), 0, -1) == [str(run.pk).encode()]
+
+
+def test_one_action_takes_so_many_streams_at_most_and_says_who_did_it(admin, owner, redis_client, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "ADMIN_BULK_MAX": 2}
+    runs = [stuck_run(owner) for _ in range(3)]
+
+    text = try_again(admin, *runs).content.decode()
+
+    assert "2 of 2 are tried again at once" in text
+    assert Stream.objects.filter(failures=0).count() == 2
+    told = LogEntry.objects.values_list("object_id", "change_message")
+    done = Stream.objects.filter(failures=0).values_list("key", flat=True)
+    assert set(told) == {(str(key), "Tried again at once.") for key in done}
 
 
 def test_who_may_only_look_may_not_requeue(looking, viewer, owner, redis_client):

@@ -10,7 +10,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from outbox.models import Delivery, DeliveryState, Webhook
+from outbox.models import Delivery, DeliveryState, Inbox, Webhook
 from outbox.webhooks import registering
 from tests.integration.outbox.webhooks.conftest import make_delivery, make_webhook
 from workflows.admin import webhooks
@@ -83,6 +83,18 @@ def test_an_address_that_webhooks_must_not_go_to_is_refused_where_it_was_written
 def test_event_types_that_are_no_list_are_refused(admin, types):
     assert admin.post(ADD, {**FILLED, "types": types}).status_code == 200
     assert not Webhook.objects.exists()
+
+
+@pytest.mark.parametrize("types", ['["*"]', '["step*"]', '[".*"]', '["*.failed"]'])
+def test_event_types_that_match_nothing_are_refused_with_a_sentence(admin, types):
+    assert "matches nothing" in admin.post(ADD, {**FILLED, "types": types}).content.decode()
+    assert not Webhook.objects.exists()
+
+
+def test_the_consumer_begins_when_the_first_webhook_is_saved(admin):
+    admin.post(ADD, FILLED)
+    begins = Inbox.objects.get(consumer="webhooks", stream=Inbox.NO_STREAM)
+    assert begins.seq == int(Webhook.objects.get().created_at.timestamp() * 1_000)
 
 
 @pytest.mark.django_db(transaction=True)

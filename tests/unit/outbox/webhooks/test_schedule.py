@@ -65,6 +65,9 @@ def test_a_receiver_may_put_the_next_try_off_but_not_forward_and_not_for_ever():
         ("9" * 40, None),
         ("٣", None),
         ("", None),
+        ("Mon, 01 Jan 2024 00:00:00 +9999999999999", None),
+        ("Mon, 01 Jan 2024 99999999999999999999999:00:00 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text, seconds):
