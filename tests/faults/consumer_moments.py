@@ -15,7 +15,7 @@ from outbox import wire
 from outbox.clock import CLOCK
 from outbox.consumer import find
 from outbox.consuming.logs import DatabaseLog
-from outbox.consuming.loop import FIRST_START, ConsumerLoop
+from outbox.consuming.loop import ConsumerLoop
 from outbox.consuming.reader import Reader
 from outbox.models import Entry, Inbox, ShardLease, Stream
 from outbox.redis import client
@@ -60,7 +60,7 @@ def _firehoses() -> list[str]:
 
 
 def _has_read_all(name: str) -> bool:
-    if not Inbox.objects.filter(consumer=name, stream=FIRST_START).exists():
+    if not Inbox.objects.filter(consumer=name, stream=Inbox.NO_STREAM).exists():
         return False
     with suppress(redis.ResponseError):  # it has not made its groups yet
         return all(_has_read(name, firehose) for firehose in _firehoses())
