@@ -98,7 +98,7 @@ def delivered(stream: Stream, batch: Sequence[tuple[int, bool]]) -> list[Deliver
     killed_after=st.none() | st.integers(1, LENGTH),
     late=st.integers(0, LENGTH),
 )
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=30)
 def test_any_interleaving_of_what_comes_ends_with_each_wanted_event_applied_once_in_order(
     brought, wanted, killed_after, late
 ):

@@ -184,7 +184,7 @@ def _play(machine: type[RedisAndLog], server: "redis.Redis") -> None:
     run_state_machine_as_test(
         bound,
         settings=hypothesis_settings(
-            max_examples=60,
+            max_examples=30 if os.environ.get("CI") else 100,
             stateful_step_count=40,
             phases=[Phase.generate] if os.environ.get("CI") else [Phase.generate, Phase.shrink],
             deadline=None,

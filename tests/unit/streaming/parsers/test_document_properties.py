@@ -76,7 +76,7 @@ def expected(path: str, value, steps=None, pointer="") -> list[tuple[str, object
     return [pair for pairs in inner for pair in pairs]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     root=ROOTS,
     paths=PATH_SETS,
@@ -98,7 +98,7 @@ def test_each_path_gives_what_json_reads_there(root, paths, form, cuts, around):
         assert text.encode()[result.position.offset :].decode().startswith(tuple('{["-0123456789tfn'))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(root=ROOTS, paths=PATH_SETS, form=FORMS)
 def test_values_come_in_the_order_of_the_text_and_byte_by_byte_the_same(root, paths, form):
     data = json.dumps(root, **form).encode()
@@ -110,7 +110,7 @@ def test_values_come_in_the_order_of_the_text_and_byte_by_byte_the_same(root, pa
     assert parse(data, cuts=range(len(data)), make=documents(*paths)) == whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(root=ROOTS, paths=PATH_SETS, cut=st.integers(1, 10_000), cuts=CUTS)
 def test_a_cut_document_shows_only_what_the_whole_one_has_and_is_never_complete(root, paths, cut, cuts):
     data = json.dumps(root).encode()
@@ -124,7 +124,7 @@ def test_a_cut_document_shows_only_what_the_whole_one_has_and_is_never_complete(
     assert end.kind != "complete"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     fragments=st.lists(PIECES, max_size=60),
     cuts=CUTS,
@@ -149,7 +149,7 @@ def test_any_bytes_give_the_same_results_for_every_cut_and_never_an_exception(
         assert stored.encode().decode() == stored
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     answers=st.lists(st.sampled_from(DOCUMENTS), min_size=1, max_size=4),
     cuts=CUTS,

@@ -83,7 +83,7 @@ def test_a_cut_end_costs_the_last_object_and_is_never_called_complete(objects, d
     assert end.kind == "truncated"
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(fragments=st.lists(FRAGMENTS, max_size=60), cuts=CUTS, limits=st.sampled_from([None, SMALL]))
 def test_any_bytes_give_the_same_results_for_every_cut_and_never_an_exception(fragments, cuts, limits):
     data = b"".join(fragments)

@@ -28,7 +28,7 @@ def carefully(data: bytes, limits: Limits):
     return value if end == len(text) and not reader.replaced else None
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=500)
 @given(tokens=st.lists(TOKENS, max_size=12), limits=st.sampled_from([Limits(), SMALL]))
 def test_what_is_read_quickly_is_what_is_read_carefully(tokens, limits):
     data = "".join(tokens).encode()
