@@ -18,6 +18,7 @@ from django.db.models.functions import Greatest
 
 from outbox import nudge, wire
 from outbox.clock import Clock
+from outbox.conf import conf
 from outbox.models import Entry, KnownDatabase, Stream
 from outbox.redis import client
 
@@ -102,11 +103,18 @@ def _move_on(streams: "models.QuerySet[Stream]", *, clock: Clock) -> int:
 
 
 def _drop_former(former: Sequence[tuple[UUID, int]]) -> None:
-    """Nobody reads the former streams any more; with Redis away they go when their time is over."""
+    """Nobody reads the former streams any more; with Redis away they go when their time is over.
+
+    An end is put in their place for a while: a relay that still holds events of a former epoch finds that all of them
+    are there already. A missing key would take them.
+    """
     try:
-        with client().pipeline(transaction=False) as pipe:
+        with client().pipeline() as pipe:
             for key, epoch in former:
-                pipe.unlink(wire.run_stream(wire.shard_of(key), key, epoch))
+                name = wire.run_stream(wire.shard_of(key), key, epoch)
+                pipe.delete(name)
+                pipe.xadd(name, {"end": 1}, id=wire.LAST_ENTRY)
+                pipe.expire(name, conf().run_stream_ttl_seconds)
             pipe.execute()
     except redis.RedisError as error:
         extra = {"streams": len(former), "error": type(error).__name__}

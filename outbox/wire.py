@@ -100,6 +100,9 @@ def id_before(entry_id: UUID, *, seconds: float) -> UUID:
 
 PRUNED = f"{PREFIX}:pruned"  # the id of the entry that retention has looked at last
 
+LAST_ENTRY = (
+    f"{2**53 - 1}-0"  # ends the Redis Stream of a former epoch; the highest number that Lua counts to
+)
 PROBE = f"{PREFIX}:probe"  # written to see whether Redis takes anything at all
 
 

@@ -26,13 +26,14 @@ REACH_SECONDS = 20.0
 class Met:
     """A moment. `runs`: all that there are; `open`: those under way; `vanishing`: begun after the mark.
 
-    `go_on` is done once the fault has begun.
+    `go_on` is done once the fault has begun; `too_late` once it is over and another relay has done its work.
     """
 
     runs: list[UUID]
     open: list[UUID] = field(default_factory=list)
     vanishing: list[UUID] = field(default_factory=list)
     go_on: Callable[[], None] = lambda: None
+    too_late: Callable[[], None] | None = None
 
 
 def _finish(run: UUID) -> UUID:
@@ -92,6 +93,24 @@ def _mid_batch(system: System, fault: Fault, roll: random.Random) -> Met:
     relay = system.await_hit(point)
     _await_items(run)
     return Met(runs=[run], open=[run], go_on=relay.go_on)
+
+
+def _late(system: System, fault: Fault, roll: random.Random) -> Met:
+    """As in the middle of a batch, but the relay is held up until another one has noticed."""
+    met = _mid_batch(system, fault, roll)
+    return Met(runs=met.runs, open=met.open, too_late=met.go_on)
+
+
+def _relay_once() -> None:
+    """What another relay does on the database as it is now."""
+    from outbox.clock import CLOCK
+    from outbox.epochs import notice_restore
+    from outbox.publisher import RedisPublisher
+    from outbox.redis import client
+    from outbox.relay import drain
+
+    notice_restore(clock=CLOCK)
+    drain(RedisPublisher(client()), clock=CLOCK)
 
 
 def _backlog(system: System, fault: Fault, roll: random.Random) -> Met:
@@ -180,6 +199,9 @@ def _play(
         met.go_on()
         fault.end()
         connections.close_all()
+        if met.too_late is not None:
+            _relay_once()
+            met.too_late()
         left = [run for run in met.runs if fault.keeps or run not in met.vanishing]
         runs = [*left, visitor.answer()]
         for run in runs:
@@ -204,4 +226,5 @@ def postgres_cells() -> dict[str, Callable[[System, random.Random], list[UUID]]]
         "after-terminal.loss": _play(PointInTime, _after_terminal),
         "after-terminal.snapshot": _play(Snapshot, _after_terminal),
         "mid-batch.snapshot": _play(Snapshot, _mid_batch),
+        "mid-batch.late": _play(FailoverBehind, _late),
     }

@@ -3,8 +3,9 @@
 import pytest
 from django.db import connection, transaction
 
-from outbox import epochs, wire
+from outbox import epochs, relay, wire
 from outbox.append import append
+from outbox.backlog import read_named
 from outbox.models import Entry, KnownDatabase, Stream
 from outbox.publisher import RedisPublisher
 from outbox.redis import client
@@ -37,6 +38,10 @@ def in_redis(redis_client, stream: Stream) -> list[tuple[int, bytes]]:
     return [(int(id_.partition(b"-")[0]), fields[b"e"]) for id_, fields in rows]
 
 
+def former(stream: Stream) -> str:
+    return wire.run_stream(stream.shard, stream.key, 1)
+
+
 def in_log(stream: Stream, *, above: int) -> list[tuple[int, bytes]]:
     entries = stream.entries.filter(seq__gt=above).order_by("seq")
     return [(entry.seq, wire.encode(wire.envelope(entry))) for entry in entries]
@@ -57,7 +62,8 @@ def test_another_event_under_a_known_number_starts_a_new_epoch_and_never_counts_
     assert stream.epoch == int(NOW.timestamp())
     assert (stream.published, stream.dirty) == (8, False)
     assert in_redis(redis_client, stream) == in_log(stream, above=7)
-    assert not redis_client.exists(wire.run_stream(stream.shard, stream.key, 1))
+    assert [fields for _, fields in redis_client.xrange(former(stream))] == [{b"end": b"1"}]
+    assert redis_client.ttl(former(stream)) > 0
 
 
 def test_new_events_beyond_what_redis_has_are_told_apart_too(publisher, redis_client, clock):
@@ -136,6 +142,27 @@ def test_a_relay_that_read_before_the_restore_moves_no_cursor_of_the_new_epoch(p
     stream.refresh_from_db()
     assert (stream.published, stream.dirty) == (5, False)
     assert [seq for seq, _ in in_redis(client(), stream)] == [5]
+
+
+def test_a_relay_that_comes_late_with_lost_events_finds_no_stream_that_takes_them(
+    publisher, redis_client, clock
+):
+    stream = make_stream()
+    write(stream, 10)
+    late = list(relay._encoded(read_named([stream.key]), clock=clock))
+    restore(stream, head=6)
+    epochs.start_new_epoch(stream.key, seen=1, clock=clock)
+    drain(publisher, clock=clock)
+    told = redis_client.xlen(wire.firehose(stream.shard))
+
+    answers = publisher.publish([batch for _, batch in late])
+    relay._settle(publisher, late, answers, clock=clock)
+
+    assert [fields for _, fields in redis_client.xrange(former(stream))] == [{b"end": b"1"}]
+    assert redis_client.xlen(wire.firehose(stream.shard)) == told
+    epoch = Stream.objects.get().epoch
+    drain(publisher, clock=clock)
+    assert (Stream.objects.get().epoch, Stream.objects.get().published) == (epoch, 6)
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's files have no identity")
