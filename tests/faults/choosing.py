@@ -25,10 +25,11 @@ CHOSEN = frozenset(
         "G3.undo-settled.L",
         "G3.deadline.C",
         "G3.retry-due.K",
-        # What a relay must not do: leave a gap, take the cursor back, publish twice, begin again from the start.
+        # What the outbox must not do: leave a gap, go back, publish or apply twice, begin again from the start.
         "G4.before-append.L",
         "G4.appended.Z",
         "G4.rewind.2",
+        "G4.consumed-handled.L",
         "G5.idle.flush",
         "G5.mid-batch.tail-loss",
         "G6.mid-batch.loss",

@@ -24,7 +24,8 @@ from tests.faults.cells import rest
 from tests.faults.consumers import LEDGER, TABLE
 from tests.faults.outbox_strikes import STRIKES, Scene, looping, repeating
 from tests.faults.programs import manage_argv
-from tests.faults.relay_moments import in_body
+from tests.faults.redis_moments import FIRST_BODY
+from tests.faults.relay_moments import BODY
 from tests.faults.system import START_SECONDS, Hit, NeverHappened, System, beside, wait_for
 
 # After a fault, until what was under way is done: the log is compared every 3 s, failures wait up to 6 s.
@@ -100,6 +101,21 @@ def _apply_lawlessly(run: UUID) -> None:
     Reader(find(LEDGER), DatabaseLog(), clock=CLOCK, wants=lambda event: True).catch_up(run)
 
 
+def _meet(system: System, point: str) -> tuple[UUID, Hit, Hit]:
+    """A run that waits in the body of its second step, and the consumer at `point`; it has met the run before.
+
+    Of a run that it has not met it must make the row first, which keeps others away as well as a lock would.
+    """
+    system.arm(FIRST_BODY)
+    run = people.start("faults-order")
+    first = system.await_hit(FIRST_BODY)
+    wait_for("the beginning applied", lambda: has_applied_all(LEDGER, run), seconds=APPLIED_SECONDS)
+    system.arm(point)
+    system.arm(BODY)
+    first.go_on()
+    return run, system.await_hit(BODY), system.await_hit(point)
+
+
 def _scene(system: System, run: UUID, hit: Hit, *, is_locked: bool) -> Scene:
     gate = system.gates["consumer"]
     return Scene(
@@ -118,14 +134,12 @@ def _scene(system: System, run: UUID, hit: Hit, *, is_locked: bool) -> Scene:
 
 
 def play(point: str, strike: str, system: System) -> list[UUID]:
-    """One cell: a consumer is struck with the first events of a run."""
+    """One cell: a consumer is struck with events of a run."""
     with connection.cursor() as cursor:
         cursor.execute(TABLE)
     program = Program(name="consumer", argv=manage_argv(system.gates["consumer"], "consume", LEDGER))
     with consuming(system, LEDGER, program):
-        system.arm(f"{point}@{LEDGER}")
-        run, held = in_body(system)
-        hit = system.await_hit(f"{point}@{LEDGER}")
+        run, held, hit = _meet(system, f"{point}@{LEDGER}")
         scene = _scene(system, run, hit, is_locked=point == "outbox.consume.handled")
         (STRIKES | TO_GROUPS)[strike](scene)
         # Before anything else is told, which would bring what was not.
