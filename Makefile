@@ -10,6 +10,10 @@ ARGS ?=
 none_is_fine = $(if $(ARGS),|| [ $$? = 5 ])
 # Each worker has a database, a Redis and a data folder of its own.
 parallel := -n auto --maxprocesses 4
+# Whole systems of a dozen processes: two of them at a time, and a file's tests share one.
+two_by_two := -n 2 --dist loadfile
+# The rooms whose statements differ between the databases.
+on_postgres := tests/integration/outbox tests/integration/workflows tests/integration/streaming tests/integration/test_*.py
 # What a server on the internet sets; `make lint` checks that nothing more is asked for.
 production := env -u DEBUG HTTPS=true ALLOWED_HOSTS=longhaul.example.com \
 	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz \
@@ -26,11 +30,11 @@ up: ## start everything and keep it up until Ctrl-C; prints addresses and passwo
 	@$(install) runtime
 	@$(python) manage.py up
 
-test: ## the whole suite; everything that touches the database on SQLite and on PostgreSQL
+test: ## the whole suite on SQLite; engine, outbox and streams again on PostgreSQL
 	@$(install) dev
 	$(python) -m pytest $(parallel) tests/test_*.py tests/unit tests/integration $(ARGS) $(none_is_fine)
-	$(python) -m tests.postgres -- $(python) -m pytest $(parallel) tests/integration $(ARGS) $(none_is_fine)
-	$(python) -m pytest tests/acceptance tests/browser $(ARGS) $(none_is_fine)
+	$(python) -m tests.postgres -- $(python) -m pytest $(parallel) $(on_postgres) $(ARGS) $(none_is_fine)
+	$(python) -m pytest $(two_by_two) tests/acceptance tests/browser $(ARGS) $(none_is_fine)
 
 faults: ## break real processes and look what holds: ARGS="--seed 7 --cells G2.* --quick --list --promises --rolling"
 	@$(install) dev
