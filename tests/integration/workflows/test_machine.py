@@ -317,7 +317,7 @@ def test_every_interleaving_comes_to_what_the_model_says(db: None, settings: Any
     run_state_machine_as_test(
         Engine,
         settings=hypothesis_settings(
-            max_examples=50 if os.environ.get("CI") else 100,
+            max_examples=30 if os.environ.get("CI") else 100,
             stateful_step_count=40,
             phases=[Phase.generate] if os.environ.get("CI") else [Phase.generate, Phase.shrink],
             deadline=None,

@@ -165,7 +165,7 @@ def test_a_text_without_facts_has_no_findings():
     assert not list(extract("The weather was fine and everybody went home."))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(SCRAPS, st.text(max_size=12)), max_size=40))
 def test_any_text_at_all_is_read_without_an_error_and_quoted_truly(scraps):
     text = "".join(scraps)
