@@ -36,8 +36,9 @@ def write(stream: Stream, clock, *, old: int = 0, young: int = 0, published: int
     """A stream with `old` entries of before the retention's time and `young` ones after; all published, or so many."""
     with transaction.atomic():
         append(stream.key, messages(old + young), now=clock.now())
-    for entry in stream.entries.filter(seq__lte=old):
-        Entry.objects.filter(pk=entry.pk).update(id=_id_of(clock.now() - timedelta(days=DAYS, seconds=9)))
+    begin = clock.now() - timedelta(days=DAYS, seconds=9)
+    for entry in stream.entries.filter(seq__lte=old):  # a millisecond each: within one, ids are in no order
+        Entry.objects.filter(pk=entry.pk).update(id=_id_of(begin + timedelta(milliseconds=entry.seq)))
     upto = old + young if published is None else published
     Stream.objects.filter(key=stream.key).update(published=upto, dirty=upto < old + young)
     stream.refresh_from_db()
