@@ -21,7 +21,6 @@ def kill(name: str) -> Callable[[Stack], None]:
 
 FAULTS = {
     "the worker that runs the step is killed": kill("worker-llm"),
-    "the worker of the other steps is killed": kill("worker"),
     "the relay is killed": kill("relay"),
     "the fan-out is killed": kill("fanout"),
     "the web process is killed": kill("web"),
