@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from streaming.llm import ModelUnavailable, Prompt
-from tests.unit.workflows.generating import Ear, Note, Talker, line, says
+from tests.unit.workflows.generating import Ear, Talker, line, says
 from workflows.definitions import FailAfter, ReAsk, Skip, step
 from workflows.errors import DefinitionError, Fatal, Retryable, Truncated
 
@@ -178,7 +178,7 @@ def test_a_step_may_fail_after_so_many_rejected_pieces():
 
 
 def test_rejected_pieces_are_counted_over_all_answers_of_an_attempt(run):
-    from tests.unit.workflows.test_executor import answering, streaming_step
+    from tests.unit.workflows.test_executor import Note, answering, streaming_step
 
     model = answering('{"text":1}\n')
     model.script('{"text":2}\n')
