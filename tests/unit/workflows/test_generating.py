@@ -177,6 +177,13 @@ def test_a_step_may_fail_after_so_many_rejected_pieces():
     assert Ear().hear(Talker(says(*text)), on_rejected=FailAfter(3)).rejected == 2
 
 
+def test_a_call_that_ended_is_counted_even_if_its_last_piece_fails_the_attempt():
+    ear = Ear()
+    with pytest.raises(Retryable):
+        ear.hear(Talker(says('{"text":1}')), on_rejected=FailAfter(1))
+    assert ear.usage == {"tokens_in": 10, "tokens_out": 20}
+
+
 def test_rejected_pieces_are_counted_over_all_answers_of_an_attempt(run):
     from tests.unit.workflows.test_executor import Note, answering, streaming_step
 

@@ -124,13 +124,13 @@ class Answer(Generic[ItemModel]):
             finish = yield from self._read(parser)
         except ModelError as error:
             fault = error
+        if finish is not None:
+            self._count(finish.usage)
         was_cut = finish is None or finish.reason != "stop"
         rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
         yield from self._take(rest, parser)
         # Before anything is raised: what is held behind an item that is asked for again has been paid for.
         yield from self._release(everything=True)
-        if finish is not None:
-            self._count(finish.usage)
         if fault is not None:
             raise in_our_words(fault) from fault
         return Ending(end=end, finish=finish)
@@ -142,7 +142,10 @@ class Answer(Generic[ItemModel]):
                 if isinstance(part, Finish):
                     return part
                 self._ctx.note_activity()
-                yield from self._take(parser.feed(part.text), parser)
+                results = parser.feed(part.text)
+                # What was asked for again may have come too; most pieces of text bring neither.
+                if results or not self._holding.is_empty:
+                    yield from self._take(results, parser)
                 if parser.is_stopped:
                     break
         return None
@@ -157,7 +160,6 @@ class Answer(Generic[ItemModel]):
                 continue
             self._holding.add(self._ask_again(piece) if isinstance(piece, NoItem) else piece)
             yield from self._release()
-        # Also without a new piece: what was asked for again may have come meanwhile.
         yield from self._release()
 
     def _ask_again(self, no_item: NoItem) -> NoItem | Reasked[ItemModel]:

@@ -20,6 +20,10 @@ class Holding(Generic[ItemModel]):
         self._pieces: deque[Found[ItemModel] | NoItem | Reasked[ItemModel]] = deque()
         self._bytes = 0
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._pieces
+
     def add(self, piece: Found[ItemModel] | NoItem | Reasked[ItemModel]) -> None:
         self._pieces.append(piece)
         self._bytes += size_of(piece)
