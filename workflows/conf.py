@@ -95,6 +95,21 @@ class WorkflowSettings(BaseModel):
     rejected_reason_max_chars: int = Field(
         300, ge=20, le=1_000, description="why it was rejected is cut here"
     )
+    model_max_continuations: int = Field(
+        3, ge=0, le=100, description="how often a cut answer is gone on with in one attempt; 0: never"
+    )
+    reask_timeout_seconds: float = Field(
+        60.0, gt=0, description="longest that one rejected item is asked for again, all times together"
+    )
+    reask_at_once: int = Field(
+        4, ge=1, le=32, description="items of an answer asked for again at one time; then reading pauses"
+    )
+    reask_held_items: int = Field(
+        200, ge=1, description="items held behind one that is asked for again; then reading pauses"
+    )
+    reask_held_bytes: int = Field(
+        1_048_576, ge=1, description="the same in bytes of JSON; then reading pauses"
+    )
     run_retention_days: float = Field(
         0.0, ge=0, description="runs that ended longer ago are removed with all they hold; 0: kept for ever"
     )

@@ -3,7 +3,8 @@
     Exception
     ├── StepError                 raised by a handler (author's world, or a vendor's)
     │   ├── Retryable             try again by the step's policy
-    │   │   └── RetryAfter        try again, not before so many seconds
+    │   │   ├── RetryAfter        try again, not before so many seconds
+    │   │   └── Truncated         vendor: a model's answer was cut, and going on with it did not bring its end
     │   └── Fatal                 trying again cannot help: the step fails now
     │       └── StoredValueLost   operator: a large output is gone from the storage, or damaged
     ├── EngineError               raised by the engine
@@ -57,6 +58,12 @@ class RetryAfter(Retryable):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild_retry_after, (self.detail, self.seconds, self.code)
+
+
+class Truncated(Retryable):
+    """A model's answer has no end. What came before the cut is kept, and the next attempt goes on after it."""
+
+    code = "truncated-answer"
 
 
 def _rebuild_retry_after(detail: str, seconds: float, code: str) -> RetryAfter:

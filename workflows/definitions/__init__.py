@@ -1,13 +1,18 @@
 from workflows.definitions.registry import find
+from workflows.definitions.rejecting import FailAfter, OnRejected, ReAsk, Skip
 from workflows.definitions.stages import FanOut, Parallel, fan_out, parallel
 from workflows.definitions.step import Retry, Step, step
 from workflows.definitions.waiting import Wait, wait_for
 from workflows.definitions.workflow import Workflow
 
 __all__ = [
+    "FailAfter",
     "FanOut",
+    "OnRejected",
     "Parallel",
+    "ReAsk",
     "Retry",
+    "Skip",
     "Step",
     "Wait",
     "Workflow",

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel, TypeAdapter
 
+from workflows.definitions.rejecting import OnRejected, Skip, check_on_rejected
 from workflows.errors import DefinitionError
 
 Handler = Callable[..., Any]
@@ -58,6 +59,7 @@ class Step(Generic[Output]):
         items: type[BaseModel] | None,
         item_key: str | None,
         on_retry: Literal["keep"],
+        on_rejected: OnRejected,
         pivot: bool,
         retry_only: bool,
     ) -> None:
@@ -71,6 +73,7 @@ class Step(Generic[Output]):
         self.items = items
         self.item_key = item_key
         self.on_retry = on_retry
+        self.on_rejected = on_rejected
         self.pivot = pivot
         self.retry_only = retry_only
         self.undo_handler: Handler | None = None
@@ -123,6 +126,7 @@ def step(
     items: type[BaseModel] | None = None,
     item_key: str | None = None,
     on_retry: Literal["keep"] = "keep",
+    on_rejected: OnRejected | None = None,
     pivot: bool = False,
     retry_only: bool = False,
 ) -> Declare:
@@ -130,6 +134,7 @@ def step(
 
     title: what people read while it runs. queue: Celery queue. timeout, idle_timeout: seconds.
     item_key: the field of `items` that identifies an item over attempts, else its whole content does.
+    on_rejected: what to do with a piece of a model's answer that is no item; Skip() unless told otherwise.
     pivot: the point of no return; what follows is retry_only: never undone, only tried again, until it succeeds.
     """
 
@@ -144,6 +149,7 @@ def step(
             items=items,
             item_key=item_key,
             on_retry=on_retry,
+            on_rejected=Skip() if on_rejected is None else on_rejected,
             pivot=pivot,
             retry_only=retry_only,
         )
@@ -198,6 +204,7 @@ def _refuse_nonsense(step: Step[Any]) -> None:
         raise DefinitionError(f"{step.name} yields: declare the model of its items, @step(items=Finding)")
     if step.item_key is not None and (step.items is None or step.item_key not in step.items.model_fields):
         raise DefinitionError(f"{step.name}: item_key={step.item_key!r} is no field of its items")
+    check_on_rejected(step.name, step.on_rejected, is_streaming=step.is_streaming)
 
 
 __all__ = ["DEFAULT_QUEUE", "Retry", "Step", "element_of", "output_type", "step"]

@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
@@ -14,10 +15,11 @@ from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
 from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
 from workflows.engine.lease import Lease
+from workflows.engine.overlap import Overlap
 from workflows.engine.storable import NotStorable, storable
 from workflows.errors import Fatal
 from workflows.execution.buffer import ItemBuffer
-from workflows.execution.generate import Generated, generate
+from workflows.execution.generating import Answer, Generated, Reading, Rejections
 from workflows.execution.ports import Records
 from workflows.execution.signals import Signals
 
@@ -53,6 +55,8 @@ class StepContext:
         self._activity_noted = time.monotonic()
         self._earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
         self._keeper = Keeper(self._earlier)
+        self._overlap = Overlap()
+        self._rejections = Rejections(step.on_rejected)
         self.usage: dict[str, int] = {}
 
     @property
@@ -158,14 +162,41 @@ class StepContext:
             self._records.touch()
             self._activity_noted = now
 
-    def generate(self, prompt: Prompt, *, items: type[ItemModel]) -> Generator[ItemModel, None, Generated]:
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        items: type[ItemModel],
+        paths: Sequence[str | Sequence[str]] = (),
+        repair: bool = False,
+        resume: bool = True,
+    ) -> Generator[ItemModel, None, Generated]:
         """Stream a model's answer as validated items: `result = yield from ctx.generate(prompt, items=Finding)`.
 
-        What earlier attempts committed is told to the model as done. A line that is no valid item is rejected,
-        announced to operators, and the stream goes on. Raises Retryable, RetryAfter or Fatal for the model's faults.
+        paths: where items stand in a document, such as `findings.item`, for answers that come as one; those that come
+        as lines are read too. repair: mend what is almost JSON. resume: tell the model what earlier attempts committed,
+        so that it goes on after that; False: it starts from nothing. A piece that is no item is announced to operators
+        and meets the step's `on_rejected`. Raises Truncated, RetryAfter, Retryable or Fatal for the model's faults.
         """
-        done = tuple(item.value for item in self._earlier)
-        return (yield from generate(self, self._model(), prompt, items=items, done=done))
+        done = tuple(item.value for item in self._earlier) if resume else ()
+        reading = Reading(items=items, paths=(paths,) if isinstance(paths, str) else paths, repair=repair)
+        answer = Answer(
+            self,
+            self._model(),
+            replace(prompt, done=(*prompt.done, *done)),
+            reading=reading,
+            rejections=self._rejections,
+        )
+        self._overlap.begin()
+        try:
+            return (yield from answer.give())
+        finally:
+            self._overlap.end()
+
+    def go_on(self) -> None:
+        """The model is asked to go on with a cut answer: what it gave is durable now, and may come once more."""
+        self.flush()
+        self._overlap.go_on(self._records.read_items(self.step_name))
 
     def accept(self, item: Any) -> None:
         """Take a yielded item: validate, drop what an earlier attempt committed, and hand it to the buffer."""
@@ -188,7 +219,11 @@ class StepContext:
                 code="item-too-large",
             )
         key = item_key(value, field=self._step.item_key)
-        change = self._keeper.admit(NewItem(key=key, type=declared.__name__, value=value))
+        new = NewItem(key=key, type=declared.__name__, value=value)
+        change = self._overlap.admit(new)
+        if change is new:
+            self._overlap.note(new)
+            change = self._keeper.admit(new)
         if change is not None:
             self._put(change)
 

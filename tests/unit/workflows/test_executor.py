@@ -1,27 +1,19 @@
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
 
 from streaming.llm import ModelRefused, ModelUnavailable, Prompt
 from tests.fakes import FakeRecords
-from workflows.definitions import Workflow, registry, step
+from workflows.definitions import step
 from workflows.engine.items import CommittedItem, NewItem, RejectedItem
-from workflows.engine.lease import Lease
 from workflows.engine.outcomes import Failed, Fenced, Outcome, Stopped, Succeeded
-from workflows.engine.retry import RetryPolicy
 from workflows.errors import Fatal, LeaseLost, RetryAfter
-from workflows.execution import executor
 from workflows.execution.signals import Signals
 from workflows.states import AttemptKind
-from workflows.telemetry import Trace
 from workflows.testing import ScriptedModel
-
-
-class Nothing(BaseModel): ...
 
 
 class Note(BaseModel):
@@ -30,47 +22,6 @@ class Note(BaseModel):
 
 class Total(BaseModel):
     count: int
-
-
-@pytest.fixture
-def run() -> Any:
-    """Run one handler as the executor would."""
-    workflows: list[Workflow] = []
-
-    def execute(
-        declared: Any,
-        *,
-        records: FakeRecords | None = None,
-        model: ScriptedModel | None = None,
-        kind: AttemptKind = AttemptKind.FORWARD,
-        number: int = 1,
-        signals: Signals | None = None,
-    ) -> Outcome:
-        workflow = Workflow(f"test-{uuid4()}", version=1, input=Nothing, title="x", steps=[declared])
-        workflows.append(workflow)
-        lease = Lease(
-            step_id=uuid4(),
-            run_id=uuid4(),
-            step_name=declared.name,
-            handler=declared.name,
-            workflow=workflow.name,
-            version=1,
-            token=uuid4(),
-            kind=kind,
-            number=number,
-            policy=RetryPolicy(max_attempts=3, base=1, cap=10),
-            trace=Trace(trace_id="1" * 32, span_id="1" * 16),
-        )
-        return executor.run(
-            lease,
-            records=records or FakeRecords(),
-            signals=signals or Signals(),
-            model=lambda: model or ScriptedModel(),
-        )
-
-    yield execute
-    for workflow in workflows:
-        registry.forget(workflow)
 
 
 def streaming_step(body: Callable[[Any], Generator[Note, None, Total]], **options: Any) -> Any:
@@ -333,8 +284,9 @@ def test_a_line_that_is_no_item_is_rejected_and_the_stream_goes_on(run):
     assert isinstance(kept, NewItem)
 
 
-@pytest.mark.parametrize("finish", ["length", "unknown", None])
-def test_an_answer_that_was_cut_is_never_called_complete(run, finish):
+@pytest.mark.parametrize("finish", ["length", "unknown", "content_filter", None])
+def test_an_answer_that_was_cut_is_never_called_complete(run, settings, finish):
+    settings.LONGHAUL = {**settings.LONGHAUL, "MODEL_MAX_CONTINUATIONS": 0}
     outcome, records = asked(run, answering('{"text":"a"}\n{"te', finish=finish))
     assert isinstance(outcome, Failed)
     assert (outcome.error.code, outcome.error.retryable) == ("truncated-answer", True)

@@ -1,0 +1,5 @@
+from workflows.execution.generating.answer import Answer, Generated, Listener
+from workflows.execution.generating.reading import Reading
+from workflows.execution.generating.rejections import Rejections
+
+__all__ = ["Answer", "Generated", "Listener", "Reading", "Rejections"]

@@ -1,0 +1,226 @@
+"""A model's answer as validated items, from the first question to its end, however often it has to be asked."""
+
+import hashlib
+import json
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol
+
+from streaming.llm import Finish, Model, ModelError, Prompt, Usage
+from streaming.parsers import AutoParser, End, NdjsonParser, Reason, Rejected, Result
+from workflows.conf import conf
+from workflows.engine.items import RejectedItem
+from workflows.errors import Truncated
+from workflows.execution.generating.faults import fault_of, in_our_words
+from workflows.execution.generating.holding import Holding
+from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
+from workflows.execution.generating.reasking import Reasked
+from workflows.execution.generating.rejections import Rejections
+
+ENDING = (Reason.TOO_MANY_ITEMS, Reason.DOCUMENT_TOO_LONG)
+
+
+class Listener(Protocol):
+    """The attempt that a model writes for, as far as the answer concerns it."""
+
+    usage: dict[str, int]
+
+    def check_cancelled(self) -> None: ...
+    def note_activity(self) -> None: ...
+    def reject(self, rejected: RejectedItem) -> None: ...
+    def go_on(self) -> None:
+        """The model is asked to go on: what it gave so far is durable now, and may come again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """How an answer ended. finish_reason: as the provider said it.  calls: how often the model was asked for it.
+
+    items: given to the handler.  rejected: pieces that were no items.  repaired: items that were no JSON as written.
+    reasked: items that came right when they were asked for again.
+    """
+
+    finish_reason: str
+    rejected: int
+    items: int
+    repaired: int
+    reasked: int
+    calls: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How one call ended."""
+
+    end: End
+    finish: Finish | None
+
+    @property
+    def may_go_on(self) -> bool:
+        is_filtered = self.finish is not None and self.finish.reason == "content_filter"
+        return self.end.kind == "truncated" and not is_filtered
+
+
+class Answer(Generic[ItemModel]):
+    """One answer to one prompt; `give` may be called once."""
+
+    def __init__(
+        self,
+        ctx: Listener,
+        model: Model,
+        prompt: Prompt,
+        *,
+        reading: Reading[ItemModel],
+        rejections: Rejections,
+    ) -> None:
+        """prompt.done: what the model is not to write again, from earlier attempts too."""
+        self._ctx = ctx
+        self._model = model
+        self._prompt = prompt
+        self._reading = reading
+        self._rejections = rejections
+        self._holding = Holding[ItemModel](tick=self._tick)
+        self._done: list[Mapping[str, Any]] = list(prompt.done)
+        self._known = {digest(value) for value in prompt.done}  # before the present call
+        self._new: set[bytes] = set()  # of the present call
+        self._cut: NoItem | None = None
+        self._is_too_large = False
+        self._items = self._rejected = self._repaired = self._reasked = self._calls = 0
+
+    def give(self) -> Generator[ItemModel, None, Generated]:
+        """Yield each item as it closes, so that it is stored and shown while the model writes the next one.
+
+        An answer that was cut is gone on with. Raises Truncated when that does not bring its end, RetryAfter,
+        Retryable or Fatal for what else may be wrong with it; what was yielded before is good.
+        """
+        try:
+            ending = yield from self._ask()
+            # A call that brought nothing new ends it: the next one would be the same question.
+            while ending.may_go_on and self._new and self._calls <= conf().model_max_continuations:
+                self._ctx.go_on()
+                ending = yield from self._ask()
+        finally:
+            self._holding.close()
+        self._refuse(ending)
+        return Generated(
+            finish_reason=ending.finish.reason if ending.finish else "stop",
+            rejected=self._rejected,
+            items=self._items,
+            repaired=self._repaired,
+            reasked=self._reasked,
+            calls=self._calls,
+        )
+
+    def _ask(self) -> Generator[ItemModel, None, Ending]:
+        """One call, read to its end."""
+        self._calls += 1
+        self._known |= self._new
+        self._new, self._cut = set(), None
+        parser = self._reading.parser()
+        finish: Finish | None = None
+        fault: ModelError | None = None
+        try:
+            finish = yield from self._read(parser)
+        except ModelError as error:
+            fault = error
+        if finish is not None:
+            self._count(finish.usage)
+        was_cut = finish is None or finish.reason != "stop"
+        rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
+        yield from self._take(rest, parser)
+        # Before anything is raised: what is held behind an item that is asked for again has been paid for.
+        yield from self._release(everything=True)
+        if fault is not None:
+            raise in_our_words(fault) from fault
+        return Ending(end=end, finish=finish)
+
+    def _read(self, parser: NdjsonParser | AutoParser) -> Generator[ItemModel, None, Finish | None]:
+        """While the caller works on an item the stream is not read: a slow database slows the model down."""
+        with closing(self._model.stream(replace(self._prompt, done=tuple(self._done)))) as stream:
+            for part in stream:
+                if isinstance(part, Finish):
+                    return part
+                self._ctx.note_activity()
+                results = parser.feed(part.text)
+                # What was asked for again may have come too; most pieces of text bring neither.
+                if results or not self._holding.is_empty:
+                    yield from self._take(results, parser)
+                if parser.is_stopped:
+                    break
+        return None
+
+    def _take(self, results: Iterable[Result], parser: NdjsonParser | AutoParser) -> Iterator[ItemModel]:
+        is_document = isinstance(parser, AutoParser) and bool(parser.is_document)
+        for result in results:
+            self._is_too_large |= isinstance(result, Rejected) and result.reason in ENDING
+            piece = self._reading.judge(result, is_document=is_document)
+            if isinstance(piece, NoItem) and piece.is_cut:
+                self._cut = piece  # no verdict yet: the model may write it again
+                continue
+            self._holding.add(self._ask_again(piece) if isinstance(piece, NoItem) else piece)
+            yield from self._release()
+        yield from self._release()
+
+    def _ask_again(self, no_item: NoItem) -> NoItem | Reasked[ItemModel]:
+        policy = self._rejections.reask() if no_item.text is not None else None
+        if policy is None:
+            return no_item
+        return Reasked(no_item, model=self._model, reading=self._reading, prompt=self._prompt, policy=policy)
+
+    def _release(self, *, everything: bool = False) -> Iterator[ItemModel]:
+        for piece in self._holding.take(everything=everything):
+            if isinstance(piece, Reasked):
+                outcome = piece.outcome()
+                for usage in piece.usages:
+                    self._count(usage)
+                self._reasked += isinstance(outcome, Found)
+            else:
+                outcome = piece
+            if isinstance(outcome, NoItem):
+                self._reject(outcome)
+            else:
+                yield outcome.item
+                self._note(outcome)
+
+    def _reject(self, no_item: NoItem) -> None:
+        self._ctx.reject(no_item.rejected)
+        self._rejected += 1
+        self._rejections.add()
+
+    def _note(self, found: Found[ItemModel]) -> None:
+        """The caller has taken it. From here on the model is told that it is done."""
+        self._items += 1
+        self._repaired += found.is_repaired
+        value = found.item.model_dump(mode="json")
+        mark = digest(value)
+        if mark not in self._known:
+            self._new.add(mark)
+            self._done.append(value)
+
+    def _count(self, usage: Usage) -> None:
+        """Add to what the attempt has used."""
+        used = self._ctx.usage
+        self._ctx.usage = {
+            "tokens_in": used.get("tokens_in", 0) + int(usage.tokens_in),
+            "tokens_out": used.get("tokens_out", 0) + int(usage.tokens_out),
+        }
+
+    def _tick(self, has_spoken: bool) -> None:
+        if has_spoken:
+            self._ctx.note_activity()
+        else:
+            self._ctx.check_cancelled()
+
+    def _refuse(self, ending: Ending) -> None:
+        fault = fault_of(ending.end, ending.finish, is_too_large=self._is_too_large, calls=self._calls)
+        if fault is None:
+            return
+        if isinstance(fault, Truncated) and self._cut is not None:
+            self._ctx.reject(self._cut.rejected)
+        raise fault
+
+
+def digest(value: Mapping[str, Any]) -> bytes:
+    """To tell what is new from what the model repeats, without holding it twice."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()

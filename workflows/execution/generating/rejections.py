@@ -1,0 +1,31 @@
+"""How many pieces of an attempt were no items, and what its step does about that."""
+
+from workflows.definitions import FailAfter, OnRejected, ReAsk
+from workflows.errors import Retryable
+
+
+class Rejections:
+    """Counts over all answers of one attempt."""
+
+    def __init__(self, policy: OnRejected) -> None:
+        self._reask = policy if isinstance(policy, ReAsk) else None
+        self._end = policy.then if isinstance(policy, ReAsk) else policy
+        self._asked = self._rejected = 0
+
+    def reask(self) -> ReAsk | None:
+        """How to ask for one more item again; None: it is rejected at once."""
+        if self._reask is None or self._asked >= self._reask.at_most:
+            return None
+        self._asked += 1
+        return self._reask
+
+    def add(self) -> None:
+        """One was rejected and announced. Raises Retryable when that was one too many."""
+        self._rejected += 1
+        if isinstance(self._end, FailAfter) and self._rejected >= self._end.count:
+            pieces = "1 piece" if self._rejected == 1 else f"{self._rejected} pieces"
+            raise Retryable(
+                f"{pieces} of the model's answer could not be used, and this step takes no more of that; "
+                "what was good is kept.",
+                code="too-many-rejected",
+            )
