@@ -69,7 +69,7 @@ def detail_context(read: RunRead, request: HttpRequest) -> dict[str, Any]:
         "attempts": [attempt_row(attempt, steps, now) for attempt in read.attempts],
         "items": log_part(read.items, "items", request)
         | {"rows": [item_row(run, item, steps, can_view=can_view) for item in read.items.rows]},
-        "items_count": sum(step.items_count for step in steps),
+        "items_count": sum(step.current_items for step in steps),
         "can_view_payloads": can_view,
         "events": log_part(read.events, "events", request)
         | {"rows": [event_row(run, entry, can_view=can_view) for entry in read.events.rows]},

@@ -1,11 +1,12 @@
 from workflows.definitions.registry import find
 from workflows.definitions.stages import FanOut, Parallel, fan_out, parallel
-from workflows.definitions.step import Retry, Step, step
+from workflows.definitions.step import OnRetry, Retry, Step, step
 from workflows.definitions.waiting import Wait, wait_for
 from workflows.definitions.workflow import Workflow
 
 __all__ = [
     "FanOut",
+    "OnRetry",
     "Parallel",
     "Retry",
     "Step",

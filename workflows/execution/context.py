@@ -12,7 +12,7 @@ from outbox import wire
 from streaming.llm import Model, Prompt
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
-from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
+from workflows.engine.items import Change, NewItem, RejectedItem, item_key, policy_for
 from workflows.engine.lease import Lease
 from workflows.engine.storable import NotStorable, storable
 from workflows.errors import Fatal
@@ -51,8 +51,8 @@ class StepContext:
         self._input: BaseModel | None = None
         self._progress_saved = self._progress_shown = 0.0
         self._activity_noted = time.monotonic()
-        self._earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
-        self._keeper = Keeper(self._earlier)
+        earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
+        self._policy = policy_for(step.on_retry, earlier)
         self.usage: dict[str, int] = {}
 
     @property
@@ -112,12 +112,16 @@ class StepContext:
         return [step.output.validate_python(value) for value in self._records.read_outputs(step.name)]
 
     def items(self, step: Step[Any]) -> list[Any]:
-        """The committed items of a streaming step in order, as its items model; also of this step, on a retry."""
+        """The committed items of a streaming step in order, as its items model; also of this step, on a retry.
+
+        An attempt that asked for its own step's earlier ones did not begin from nothing: none of them is retracted.
+        """
         self.check_cancelled()
         if step.items is None:
             raise LookupError(f"step {step.name} streams no items: declare @step(items=…)")
         if step.name == self.step_name:
             self.flush()
+            self._policy.tell()  # who knows what is there may go on after it, and count it in
         return [step.items.model_validate(item.value) for item in self._records.read_items(step.name)]
 
     def say(self, template: str, **params: Any) -> None:
@@ -161,10 +165,11 @@ class StepContext:
     def generate(self, prompt: Prompt, *, items: type[ItemModel]) -> Generator[ItemModel, None, Generated]:
         """Stream a model's answer as validated items: `result = yield from ctx.generate(prompt, items=Finding)`.
 
-        What earlier attempts committed is told to the model as done. A line that is no valid item is rejected,
-        announced to operators, and the stream goes on. Raises Retryable, RetryAfter or Fatal for the model's faults.
+        What earlier attempts committed is told to the model as done, if the step keeps it. A line that is no valid
+        item is rejected, announced to operators, and the stream goes on. Raises Retryable, RetryAfter or Fatal for the
+        model's faults.
         """
-        done = tuple(item.value for item in self._earlier)
+        done = tuple(item.value for item in self._policy.tell())
         return (yield from generate(self, self._model(), prompt, items=items, done=done))
 
     def accept(self, item: Any) -> None:
@@ -188,9 +193,14 @@ class StepContext:
                 code="item-too-large",
             )
         key = item_key(value, field=self._step.item_key)
-        change = self._keeper.admit(NewItem(key=key, type=declared.__name__, value=value))
-        if change is not None:
+        for change in self._policy.admit(NewItem(key=key, type=declared.__name__, value=value)):
             self._put(change)
+
+    def finish(self) -> None:
+        """The body has ended well: write what that means for the items of earlier attempts."""
+        for change in self._policy.finish():
+            self._put(change)
+        self._buffer.flush()
 
     def reject(self, rejected: RejectedItem) -> None:
         """Announce something that was to be an item and is none."""
