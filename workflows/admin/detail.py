@@ -163,8 +163,18 @@ def item_row(run: Run, item: Item, steps: list[Step], *, can_view: bool) -> dict
     return {
         "item": item,
         "step": next(step for step in steps if step.pk == item.step_id),
+        "fate": fate(item),
         "data": payload_of("item", item, run_id=run.pk, can_view=can_view),
     }
+
+
+def fate(item: Item) -> str:
+    """Which attempt ended it; nothing while it is current."""
+    if item.replaced_by_attempt is not None:
+        return f"replaced by try {item.replaced_by_attempt}"
+    if item.retracted_by_attempt is not None:
+        return f"retracted by try {item.retracted_by_attempt}"
+    return ""
 
 
 def event_row(run: Run, entry: Entry, *, can_view: bool) -> dict[str, Any]:

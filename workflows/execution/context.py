@@ -193,8 +193,9 @@ class StepContext:
                 code="item-too-large",
             )
         key = item_key(value, field=self._step.item_key)
-        for change in self._policy.admit(NewItem(key=key, type=declared.__name__, value=value)):
-            self._put(change)
+        changes = self._policy.admit(NewItem(key=key, type=declared.__name__, value=value))
+        if changes:
+            self._put(*changes)
 
     def finish(self) -> None:
         """The body has ended well: write what that means for the items of earlier attempts."""
@@ -206,5 +207,5 @@ class StepContext:
         """Announce something that was to be an item and is none."""
         self._put(rejected)
 
-    def _put(self, change: Change) -> None:
-        self._buffer.add(change)
+    def _put(self, *changes: Change) -> None:
+        self._buffer.add(*changes)
