@@ -1,4 +1,4 @@
-"""The items of a run as its events tell them: what a client holds who follows the log. Pure; twin in run-stream.js."""
+"""The items of a run as its events tell them: what a client holds who follows the log. Pure; twin in run-items.js."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,13 +12,13 @@ def fold_items(items: Items, event: Mapping[str, Any]) -> Items:
 
     Apply each event once and in order of `seq`. Types that are not about items change nothing.
     """
-    data, held = event.get("data") or {}, items.setdefault(str(event.get("step", "")), {})
+    data = event.get("data") or {}
+    held = items.setdefault(event.get("step") or "", {})
     match event.get("type"):
         case "item.committed":
-            held[data["index"]] = {name: data[name] for name in ("index", "key", "type", "value")}
+            held[data["index"]] = dict(data)
         case "item.replaced":
-            known = held.get(data["index"], {"type": ""})  # absent: the log was not read from its beginning
-            held[data["index"]] = {**known, **{name: data[name] for name in ("index", "key", "value")}}
+            held[data["index"]] = {**held.get(data["index"], {}), **data}
         case "item.retracted":
             held.pop(data["index"], None)
         case "items.reset":
