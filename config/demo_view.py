@@ -9,6 +9,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from streaming.folding import Items, fold_items
+
 MARKS = {
     "completed": "[green]✓[/]",
     "failed": "[red]✗[/]",
@@ -16,15 +18,17 @@ MARKS = {
     "retrying": "[yellow]↻[/]",
 }
 WORDS = {"step.started": "running", "step.completed": "completed", "step.failed": "failed"}
+SAID_OF_ITEMS = {"item.committed": "", "item.replaced": "now: ", "item.retracted": "no longer: "}
 WORDS |= {"step.retry_scheduled": "retrying", "step.skipped": "skipped", "step.cancelled": "cancelled"}
 
 
 class RunView:
-    """Applies events of one run. `findings`: the items seen, which is the number in the last line."""
+    """Applies events of one run. `findings`: the items it has, which is the number in the last line."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.findings = 0
+        self._items: Items = {}
         self._steps: dict[str, dict[str, Any]] = {}
         self._started_at = time.monotonic()
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=8, transient=False)
@@ -47,7 +51,7 @@ class RunView:
         """One event of the run's log, or one ephemeral frame. Unknown types are ignored, as clients must."""
         kind, data, step = event.get("type", ""), event.get("data") or {}, event.get("step") or ""
         if kind == "reset":
-            self.findings, self._steps = 0, {}
+            self.findings, self._items, self._steps = 0, {}, {}
             self.say("the server's database was restored; reading the run from its beginning")
         elif kind == "run.created":
             self._steps = {
@@ -61,10 +65,15 @@ class RunView:
             self._note(step, data.get("text", ""))
         elif kind == "run.completed":
             self.findings = data.get("items_count", self.findings)
-        elif kind == "item.committed":
-            self.findings += 1
-            self._note(step, f"{self.findings} found")
-            self.say(_finding(data.get("value") or {}))
+        elif kind.startswith("item"):
+            self._take_item(kind, step, event)
+
+    def _take_item(self, kind: str, step: str, event: dict[str, Any]) -> None:
+        fold_items(self._items, event)
+        self.findings = sum(len(held) for held in self._items.values())
+        self._note(step, f"{self.findings} found")
+        if kind in SAID_OF_ITEMS:
+            self.say(SAID_OF_ITEMS[kind] + _finding(event["data"]["value"]))
 
     def _move(self, name: str, state: str, data: dict[str, Any]) -> None:
         step = self._steps.setdefault(name, {"title": name, "info": ""})

@@ -20,7 +20,7 @@ ROOMS = {
         {"management"},
     ],
     "streaming": [
-        {"apps", "parsers", "prompts"},
+        {"apps", "folding", "parsers", "prompts"},
         {"conf", "hints"},
         {"llm", "gateway"},
         {"fanout"},

@@ -5,7 +5,7 @@ so nothing can be announced that is not described here.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -247,6 +247,23 @@ class ItemReplaced(EventData):
     index: int
     key: str
     value: dict[str, Any]
+
+
+class ItemRetracted(EventData):
+    """It is no item of the step any more: a later attempt, which ended well, did not yield it again."""
+
+    TYPE: ClassVar[str] = "item.retracted"
+    index: int
+    key: str
+    value: dict[str, Any]
+
+
+class ItemsReset(EventData):
+    """Before the first item of a further attempt: those above `keep_through` are replaced by what follows."""
+
+    TYPE: ClassVar[str] = "items.reset"
+    policy: Literal["replace", "append"]
+    keep_through: int = Field(ge=-1, description="index of the last item that stays; -1: none does")
 
 
 class ItemRejected(EventData):

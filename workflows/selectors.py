@@ -161,7 +161,7 @@ def step_snapshot(step: Step) -> dict[str, Any]:
         "attempt": step.attempt_count,
         "max_attempts": step.max_attempts,
         "progress": step.progress,
-        "items_count": step.items_count,
+        "items_count": step.current_items,
         "due_at": moment(step.due_at),
         "started_at": moment(step.started_at),
         "finished_at": moment(step.finished_at),
@@ -196,9 +196,16 @@ def sentence(info: dict[str, Any] | None) -> str:
         return str(info["template"])
 
 
-def page_items(run: Run, *, after: int = 0, limit: int, step: str | None = None) -> list[dict[str, Any]]:
-    """Committed items in order of their event: `{seq, index, key, type, step, attempt, value}`, seq above `after`."""
-    rows = Item.objects.filter(run=run, seq__gt=after).select_related("step").order_by("seq")
+def page_items(
+    run: Run, *, after: int = 0, limit: int, step: str | None = None, with_gone: bool = False
+) -> list[dict[str, Any]]:
+    """Current items in order of their event: `{seq, index, key, type, step, attempt, value}`, seq above `after`.
+
+    with_gone: also those that a later attempt replaced or retracted; each then has `replaced_by_attempt` and
+    `retracted_by_attempt`, of which at most one is not None.
+    """
+    rows = Item.objects.all() if with_gone else Item.objects.current()
+    rows = rows.filter(run=run, seq__gt=after).select_related("step").order_by("seq")
     if step is not None:
         rows = rows.filter(step__name=step)
     return [
@@ -210,9 +217,17 @@ def page_items(run: Run, *, after: int = 0, limit: int, step: str | None = None)
             "step": row.step.name,
             "attempt": row.attempt,
             "value": row.data,
+            **(_fate(row) if with_gone else {}),
         }
         for row in rows[:limit]
     ]
+
+
+def _fate(item: Item) -> dict[str, int | None]:
+    return {
+        "replaced_by_attempt": item.replaced_by_attempt,
+        "retracted_by_attempt": item.retracted_by_attempt,
+    }
 
 
 def result(run: Run) -> Any:

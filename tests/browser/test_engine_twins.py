@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 from outbox import wire
 from outbox.models import Audience, Entry
 from tests import flows
+from tests.integration.workflows.test_items_of_attempts import POLICIES, WORKFLOWS
 from workflows import selectors
 from workflows.models import Run
 from workflows.testing import Harness
@@ -53,6 +54,17 @@ def told(run: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def test_of_a_run_that_succeeds(script_page: Page, longhaul: Harness) -> None:
     run = longhaul.start(flows.ordering)
+    before = snapshot(run)
+    longhaul.finish(run)
+    assert told(moved_on(script_page, before)) == told(snapshot(run))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_of_a_step_whose_attempts_yield_other_items(
+    script_page: Page, longhaul: Harness, policy: str
+) -> None:
+    attempts = [("a1 b1 b1", "fails"), ("b1 c1", "dies"), ("c1 b2", "well")]
+    run = longhaul.start(WORKFLOWS[policy], input={"attempts": attempts})
     before = snapshot(run)
     longhaul.finish(run)
     assert told(moved_on(script_page, before)) == told(snapshot(run))

@@ -233,6 +233,54 @@ def test_a_retry_counts_down_and_keeps_what_was_found(shown: ProgressPage) -> No
     expect(shown.cards).to_have_count(2)
 
 
+def retried(shown: ProgressPage) -> None:
+    """Two amounts and a risk were found, and the step is tried again."""
+    shown.open()
+    shown.find(0, 1)
+    shown.find(2, kind="risk")
+    shown.server.happen("step.retry_scheduled", step="find", error=ERROR, retry_at=moment(1), max_attempts=3)
+    expect(shown.cards).to_have_count(3)
+
+
+def test_a_retry_that_replaces_clears_the_cards_with_its_first_item(shown: ProgressPage) -> None:
+    retried(shown)
+    reset = {"policy": "replace", "keep_through": -1}
+    shown.server.happen("items.reset", step="find", attempt=2, **reset)
+    expect(shown.cards).to_have_count(0)
+    expect(shown.part("empty")).to_be_visible()
+    shown.server.happen("item.committed", step="find", attempt=2, **finding(3, title="Deposit"))
+    expect(shown.cards).to_have_count(1)
+    expect(shown.cards.first).to_contain_text("Deposit")
+    expect(shown.part("count")).to_have_text("1")
+    expect(shown.part("kinds")).to_be_hidden()
+    assert shown.trouble == []
+
+
+def test_a_retry_that_appends_leaves_the_cards(shown: ProgressPage) -> None:
+    retried(shown)
+    shown.server.happen("items.reset", step="find", attempt=2, policy="append", keep_through=2)
+    shown.server.happen("item.committed", step="find", attempt=2, **finding(3))
+    expect(shown.cards).to_have_count(4)
+    expect(shown.part("count")).to_have_text("4")
+
+
+def test_what_is_retracted_or_replaced_changes_its_card_and_the_kinds(shown: ProgressPage) -> None:
+    retried(shown)
+    kinds = shown.part("kinds").locator("li")
+    expect(kinds).to_have_count(2)
+    kinds.nth(1).get_by_role("button").click()
+    expect(shown.cards.locator("visible=true")).to_have_count(1)
+    shown.server.happen("item.replaced", step="find", attempt=2, **finding(1, kind="risk", title="Deposit"))
+    expect(shown.cards.locator("visible=true")).to_have_count(2)
+    expect(kinds.nth(1)).to_contain_text("2")
+    for index in (1, 2):
+        shown.server.happen("item.retracted", step="find", attempt=2, **finding(index))
+    expect(shown.cards.locator("visible=true")).to_have_text([re.compile("Rent 0")])
+    expect(shown.part("kinds")).to_be_hidden()
+    expect(shown.part("count")).to_have_text("1")
+    assert shown.trouble == []
+
+
 def test_the_end_brings_the_report(shown: ProgressPage) -> None:
     shown.open()
     expect(shown.part("result")).to_be_hidden()

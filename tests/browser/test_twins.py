@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from streaming.folding import items_of
+from tests.browser.conftest import ORIGIN, STATIC
 from tests.unit.workflows.test_painting import NOW, at, run, step
 from workflows.pages.painting import Painter
 from workflows.pages.words import words
@@ -148,6 +150,44 @@ def test_the_browser_moves_a_snapshot_on_as_the_engine_would(script_page: Page) 
     assert states[9]["state_info"] == "Nearly there"
     assert states[-1]["is_terminal"]
     assert states[-1]["seq"] == 13
+
+
+def test_the_browser_counts_and_folds_items_as_the_engine_does(script_page: Page) -> None:
+    def item(index: int, **more: Any) -> dict[str, Any]:
+        return {"index": index, "key": f"k{index}", "value": {"text": f"t{index}"}, **more}
+
+    log = [
+        *[("item.committed", item(index, type="Note")) for index in range(4)],
+        ("item.replaced", item(1, value={"text": "new"})),
+        ("item.retracted", item(2)),
+        ("items.reset", {"policy": "append", "keep_through": 3}),
+        ("item.committed", item(4, type="Note")),
+        ("items.reset", {"policy": "replace", "keep_through": -1}),
+        ("item.committed", item(5, type="Note")),
+        ("item.painted", {}),
+    ]
+    events = [
+        {"seq": 5 + place, "time": at(place), "type": kind, "step": "write", "data": data}
+        for place, (kind, data) in enumerate(log)
+    ]
+    script = """async ([run, events]) => {
+      const { foldItems } = await import("/run-items.js");
+      const items = new Map();
+      return events.map((event) => {
+        const { steps: [{ items_count }] } = longhaul.reduce(run, event);
+        const held = foldItems(items, event).get("write");
+        return structuredClone([items_count, [...held].sort(([a], [b]) => a - b)]);
+      });
+    }"""
+    script_page.route(
+        f"{ORIGIN}/run-items.js",
+        lambda route: route.fulfill(path=STATIC / "run-items.js", content_type="text/javascript"),
+    )
+    first = run("running", step(state="running"), seq=4)
+    for place, (count, held) in enumerate(script_page.evaluate(script, [first, events]), 1):
+        ours = items_of(events[:place]).get("write", {})
+        assert dict(held) == ours
+        assert count == len(ours)
 
 
 def test_what_a_later_server_may_say_changes_nothing_but_the_cursor(script_page: Page) -> None:

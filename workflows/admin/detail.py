@@ -69,7 +69,7 @@ def detail_context(read: RunRead, request: HttpRequest) -> dict[str, Any]:
         "attempts": [attempt_row(attempt, steps, now) for attempt in read.attempts],
         "items": log_part(read.items, "items", request)
         | {"rows": [item_row(run, item, steps, can_view=can_view) for item in read.items.rows]},
-        "items_count": sum(step.items_count for step in steps),
+        "items_count": sum(step.current_items for step in steps),
         "can_view_payloads": can_view,
         "events": log_part(read.events, "events", request)
         | {"rows": [event_row(run, entry, can_view=can_view) for entry in read.events.rows]},
@@ -163,8 +163,18 @@ def item_row(run: Run, item: Item, steps: list[Step], *, can_view: bool) -> dict
     return {
         "item": item,
         "step": next(step for step in steps if step.pk == item.step_id),
+        "fate": fate(item),
         "data": payload_of("item", item, run_id=run.pk, can_view=can_view),
     }
+
+
+def fate(item: Item) -> str:
+    """Which attempt ended it; nothing while it is current."""
+    if item.replaced_by_attempt is not None:
+        return f"replaced by try {item.replaced_by_attempt}"
+    if item.retracted_by_attempt is not None:
+        return f"retracted by try {item.retracted_by_attempt}"
+    return ""
 
 
 def event_row(run: Run, entry: Entry, *, can_view: bool) -> dict[str, Any]:

@@ -38,6 +38,13 @@ def plain_text(text: str | None, *, name: str) -> str | None:
     return text
 
 
+def chosen(text: str | None, *, name: str, choice: str) -> bool:
+    """Whether a request makes the one choice that there is. Raises ValidationError for another."""
+    if text not in (None, choice):
+        raise ValidationError(f"{name} is {choice}, or left out")
+    return text is not None
+
+
 def page_of_runs(runs: RunQuerySet, *, cursor: str | None, limit: int) -> tuple[list[Run], str | None]:
     """Newest first, `limit` runs after `cursor`, and the cursor of the next page. Raises ValidationError."""
     if cursor:

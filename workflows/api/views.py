@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from outbox import wire
 from workflows import selectors
 from workflows.api.cursors import items_cursor
-from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_number
+from workflows.api.pagination import chosen, page_of_runs, page_size, plain_text, whole_number
 from workflows.api.problems import problem
 from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
@@ -100,12 +100,15 @@ class StepAttempts(APIView):
 
 class RunItems(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
-        """Committed items in the order of their events. Query: step, after (`next` of the page before), limit."""
+        """Current items in the order of their events. Query: step, after (`next` of the page before), limit,
+        include=gone (also those that a later attempt replaced or retracted, each saying by which).
+        """
         limit = page_size(request.query_params.get("limit"))
         run = run_with_payloads(request, run_id)
         step = plain_text(request.query_params.get("step"), name="step")
+        with_gone = chosen(request.query_params.get("include"), name="include", choice="gone")
         cursor = items_cursor(run, request.query_params.get("after"))
-        items = selectors.page_items(run, after=cursor.seq, limit=limit, step=step)
+        items = selectors.page_items(run, after=cursor.seq, limit=limit, step=step, with_gone=with_gone)
         is_full = len(items) == limit
         following = wire.json_cursor(items[-1]["seq"], epoch=cursor.epoch) if is_full else None
         return Response({"items": items, "next": following})

@@ -1,7 +1,7 @@
 from workflows.definitions.registry import find
 from workflows.definitions.rejecting import FailAfter, OnRejected, ReAsk, Skip
 from workflows.definitions.stages import FanOut, Parallel, fan_out, parallel
-from workflows.definitions.step import Retry, Step, step
+from workflows.definitions.step import OnRetry, Retry, Step, step
 from workflows.definitions.waiting import Wait, wait_for
 from workflows.definitions.workflow import Workflow
 
@@ -9,6 +9,7 @@ __all__ = [
     "FailAfter",
     "FanOut",
     "OnRejected",
+    "OnRetry",
     "Parallel",
     "ReAsk",
     "Retry",

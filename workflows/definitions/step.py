@@ -16,6 +16,8 @@ Handler = Callable[..., Any]
 Output = TypeVar("Output")
 OutputIn = TypeVar("OutputIn")
 
+OnRetry = Literal["keep", "replace", "append"]
+
 DEFAULT_QUEUE = "default"
 DEFAULT_TIMEOUT_SECONDS = 300.0
 
@@ -58,7 +60,7 @@ class Step(Generic[Output]):
         retry: Retry,
         items: type[BaseModel] | None,
         item_key: str | None,
-        on_retry: Literal["keep"],
+        on_retry: OnRetry,
         on_rejected: OnRejected,
         pivot: bool,
         retry_only: bool,
@@ -125,7 +127,7 @@ def step(
     retry: Retry | None = None,
     items: type[BaseModel] | None = None,
     item_key: str | None = None,
-    on_retry: Literal["keep"] = "keep",
+    on_retry: OnRetry = "keep",
     on_rejected: OnRejected | None = None,
     pivot: bool = False,
     retry_only: bool = False,
@@ -135,6 +137,8 @@ def step(
     title: what people read while it runs. queue: Celery queue. timeout, idle_timeout: seconds.
     item_key: the field of `items` that identifies an item over attempts, else its whole content does.
     on_rejected: what to do with a piece of a model's answer that is no item; Skip() unless told otherwise.
+    on_retry: what a further attempt does with the items of those before: "keep" writes none again and, when it began
+    from nothing, retracts what it did not yield; "replace" has its own instead; "append" has them and its own.
     pivot: the point of no return; what follows is retry_only: never undone, only tried again, until it succeeds.
     """
 
@@ -205,6 +209,11 @@ def _refuse_nonsense(step: Step[Any]) -> None:
     if step.item_key is not None and (step.items is None or step.item_key not in step.items.model_fields):
         raise DefinitionError(f"{step.name}: item_key={step.item_key!r} is no field of its items")
     check_on_rejected(step.name, step.on_rejected, is_streaming=step.is_streaming)
+    if step.on_retry not in typing.get_args(OnRetry):
+        known = ", ".join(typing.get_args(OnRetry))
+        raise DefinitionError(f"{step.name}: on_retry={step.on_retry!r} is none of {known}")
+    if step.on_retry != "keep" and step.items is None:
+        raise DefinitionError(f"{step.name}: on_retry={step.on_retry!r} is about items, and it yields none")
 
 
-__all__ = ["DEFAULT_QUEUE", "Retry", "Step", "element_of", "output_type", "step"]
+__all__ = ["DEFAULT_QUEUE", "OnRetry", "Retry", "Step", "element_of", "output_type", "step"]

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from outbox import wire
+from workflows.definitions import OnRetry
 
 # Keys are columns with an index: a longer one is replaced by its hash.
 KEY_MAX_CHARS = 200
@@ -38,7 +39,24 @@ class RejectedItem:
     raw_size: int
 
 
-Change = NewItem | ReplacedItem | RejectedItem
+@dataclass(frozen=True, kw_only=True)
+class RetractedItem:
+    """An item of an earlier attempt that a finished one, which began from nothing, did not yield again."""
+
+    index: int
+    key: str
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemsReset:
+    """Before the first item of an attempt: of the earlier ones, those above `keep_through` (-1: all) are replaced."""
+
+    policy: Literal["replace", "append"]
+    keep_through: int
+
+
+Change = NewItem | ReplacedItem | RejectedItem | RetractedItem | ItemsReset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +78,24 @@ def item_key(value: dict[str, Any], *, field: str | None) -> str:
     return hashlib.sha256(wire.encode(value)).hexdigest()
 
 
+class Policy(Protocol):
+    """What the items of earlier attempts are to the present one."""
+
+    def admit(self, item: NewItem) -> list[Change]:
+        """What to write for a yielded item, in this order; nothing if it is there already."""
+
+    def finish(self) -> list[Change]:
+        """What is left to write once the body has ended well."""
+
+    def tell(self) -> list[CommittedItem]:
+        """What is done already, for a body or a model that goes on after it."""
+
+
+def policy_for(on_retry: OnRetry, earlier: Sequence[CommittedItem]) -> Policy:
+    """earlier: the current items of the attempts before, in order of index; none for a first attempt."""
+    return Keeper(earlier) if on_retry == "keep" else Resetter(on_retry, earlier)
+
+
 class Keeper:
     """The policy `keep`: what an earlier attempt committed is not written again.
 
@@ -69,15 +105,58 @@ class Keeper:
 
     def __init__(self, earlier: Iterable[CommittedItem]) -> None:
         self._earlier: dict[str, deque[CommittedItem]] = defaultdict(deque)
-        for item in earlier:
+        self._all = list(earlier)
+        for item in self._all:
             self._earlier[item.key].append(item)
+        self._is_told = False
 
-    def admit(self, item: NewItem) -> NewItem | ReplacedItem | None:
-        """What to write for a yielded item: itself, a replacement of the earlier one, or nothing."""
+    def admit(self, item: NewItem) -> list[Change]:
         known = self._earlier.get(item.key)
         if not known:
-            return item
+            return [item]
         earlier = known.popleft()
         if wire.encode(earlier.value) == wire.encode(item.value):
-            return None
-        return ReplacedItem(index=earlier.index, key=item.key, value=item.value)
+            return []
+        return [ReplacedItem(index=earlier.index, key=item.key, value=item.value)]
+
+    def finish(self) -> list[Change]:
+        """Retract what was not yielded again; nothing if the attempt was told of it, since it was to go on after it."""
+        if self._is_told:
+            return []
+        left = sorted(
+            (item for items in self._earlier.values() for item in items), key=lambda item: item.index
+        )
+        return [RetractedItem(index=item.index, key=item.key, value=item.value) for item in left]
+
+    def tell(self) -> list[CommittedItem]:
+        """All earlier items. From now on they stay, whatever the attempt yields."""
+        self._is_told = True
+        return list(self._all)
+
+
+class Resetter:
+    """The policies `replace` and `append`: each attempt writes all that it yields, after one word on the earlier ones.
+
+    Until its first item they stay as they are, so that an attempt that comes to nothing takes nothing away.
+    """
+
+    def __init__(self, policy: Literal["replace", "append"], earlier: Sequence[CommittedItem]) -> None:
+        self._policy = policy
+        self._last = earlier[-1].index if earlier else -1
+        self._is_due = bool(earlier)
+
+    def admit(self, item: NewItem) -> list[Change]:
+        return [*self._reset(), item]
+
+    def finish(self) -> list[Change]:
+        """An attempt that ends well without an item replaces the earlier ones by none."""
+        return self._reset() if self._policy == "replace" else []
+
+    def tell(self) -> list[CommittedItem]:
+        return []  # each attempt begins from nothing
+
+    def _reset(self) -> list[Change]:
+        if not self._is_due:
+            return []
+        self._is_due = False
+        return [ItemsReset(policy=self._policy, keep_through=self._last if self._policy == "append" else -1)]

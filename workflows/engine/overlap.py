@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from workflows.engine.items import CommittedItem, Keeper, NewItem, ReplacedItem
+from workflows.engine.items import Change, CommittedItem, Keeper, NewItem
 
 
 class Overlap:
@@ -34,7 +34,7 @@ class Overlap:
                 again.append(item)
         self._known = Keeper(reversed(again))
 
-    def admit(self, item: NewItem) -> NewItem | ReplacedItem | None:
+    def admit(self, item: NewItem) -> list[Change]:
         """As Keeper: the item itself, if this answer has not given it."""
         return self._known.admit(item)
 

@@ -33,15 +33,16 @@ class ItemBuffer:
         self._last_commit = 0.0
         self._error: BaseException | None = None
 
-    def add(self, change: Change) -> None:
-        """Take one change; commit now if the last commit is an interval ago or the batch is full."""
+    def add(self, *changes: Change) -> None:
+        """Take changes, which share a commit; now if the last one is an interval ago or the batch is full."""
         with self._lock:
             self._raise_error()
-            self._waiting.append(change)
+            is_first = not self._waiting
+            self._waiting.extend(changes)
             idle = time.monotonic() - self._last_commit
             if idle >= self._interval or len(self._waiting) >= self._max_items:
                 self._commit_waiting()
-            elif len(self._waiting) == 1:
+            elif is_first:
                 self._flusher.schedule(self, at=self._last_commit + self._interval)
 
     def flush(self) -> None:

@@ -13,7 +13,7 @@ from outbox import wire
 from streaming.llm import Model, Prompt
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
-from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
+from workflows.engine.items import Change, NewItem, RejectedItem, item_key, policy_for
 from workflows.engine.lease import Lease
 from workflows.engine.overlap import Overlap
 from workflows.engine.storable import NotStorable, storable
@@ -53,8 +53,8 @@ class StepContext:
         self._input: BaseModel | None = None
         self._progress_saved = self._progress_shown = 0.0
         self._activity_noted = time.monotonic()
-        self._earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
-        self._keeper = Keeper(self._earlier)
+        earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
+        self._policy = policy_for(step.on_retry, earlier)
         self._overlap = Overlap()
         self._rejections = Rejections(step.on_rejected)
         self.usage: dict[str, int] = {}
@@ -116,12 +116,16 @@ class StepContext:
         return [step.output.validate_python(value) for value in self._records.read_outputs(step.name)]
 
     def items(self, step: Step[Any]) -> list[Any]:
-        """The committed items of a streaming step in order, as its items model; also of this step, on a retry."""
+        """The committed items of a streaming step in order, as its items model; also of this step, on a retry.
+
+        An attempt that asked for its own step's earlier ones did not begin from nothing: none of them is retracted.
+        """
         self.check_cancelled()
         if step.items is None:
             raise LookupError(f"step {step.name} streams no items: declare @step(items=…)")
         if step.name == self.step_name:
             self.flush()
+            self._policy.tell()  # who knows what is there may go on after it, and count it in
         return [step.items.model_validate(item.value) for item in self._records.read_items(step.name)]
 
     def say(self, template: str, **params: Any) -> None:
@@ -175,10 +179,11 @@ class StepContext:
 
         paths: where items stand in a document, such as `findings.item`, for answers that come as one; those that come
         as lines are read too. repair: mend what is almost JSON. resume: tell the model what earlier attempts committed,
-        so that it goes on after that; False: it starts from nothing. A piece that is no item is announced to operators
-        and meets the step's `on_rejected`. Raises Truncated, RetryAfter, Retryable or Fatal for the model's faults.
+        if the step keeps it, so that it goes on after that; False: it starts from nothing. A piece that is no item is
+        announced to operators and meets the step's `on_rejected`. Raises Truncated, RetryAfter, Retryable or Fatal for
+        the model's faults.
         """
-        done = tuple(item.value for item in self._earlier) if resume else ()
+        done = tuple(item.value for item in self._policy.tell()) if resume else ()
         reading = Reading(items=items, paths=(paths,) if isinstance(paths, str) else paths, repair=repair)
         answer = Answer(
             self,
@@ -220,16 +225,22 @@ class StepContext:
             )
         key = item_key(value, field=self._step.item_key)
         new = NewItem(key=key, type=declared.__name__, value=value)
-        change = self._overlap.admit(new)
-        if change is new:
+        changes = self._overlap.admit(new)
+        if changes == [new]:
             self._overlap.note(new)
-            change = self._keeper.admit(new)
-        if change is not None:
+            changes = self._policy.admit(new)
+        if changes:
+            self._put(*changes)
+
+    def finish(self) -> None:
+        """The body has ended well: write what that means for the items of earlier attempts."""
+        for change in self._policy.finish():
             self._put(change)
+        self._buffer.flush()
 
     def reject(self, rejected: RejectedItem) -> None:
         """Announce something that was to be an item and is none."""
         self._put(rejected)
 
-    def _put(self, change: Change) -> None:
-        self._buffer.add(change)
+    def _put(self, *changes: Change) -> None:
+        self._buffer.add(*changes)

@@ -80,7 +80,9 @@ def _forward(ctx: StepContext, step: Step[Any], buffer: ItemBuffer) -> Any:
     result = step.handler(ctx)
     if step.is_streaming:
         result = _exhaust(ctx, result, buffer)
-    return _dump(step, result)
+    output = _dump(step, result)
+    ctx.finish()
+    return output
 
 
 def _exhaust(ctx: StepContext, generator: Generator[Any, None, Any], buffer: ItemBuffer) -> Any:

@@ -6,10 +6,17 @@ from workflows.models.run import Run
 from workflows.models.step import Step
 
 
+class ItemQuerySet(models.QuerySet["Item"]):
+    def current(self) -> "ItemQuerySet":
+        """Those that no later attempt replaced or retracted."""
+        return self.filter(replaced_by_attempt=None, retracted_by_attempt=None)
+
+
 class Item(models.Model):
-    """One object that a step yielded: numbered per step from 0, never renumbered.
+    """One object that a step yielded: numbered per step from 0, never renumbered, never deleted by a retry.
 
     seq: of the event that announced its present content, which is the cursor of the items endpoint.
+    It is current while no later attempt replaced or retracted it; nearly all who read items mean those.
     """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="items")
@@ -21,6 +28,11 @@ class Item(models.Model):
     data = models.JSONField()
     seq = models.BigIntegerField()
     created_at = models.DateTimeField()
+    # Numbers of forward attempts, as `attempt`. At most one of them is there.
+    replaced_by_attempt = models.PositiveIntegerField(null=True, blank=True)
+    retracted_by_attempt = models.PositiveIntegerField(null=True, blank=True)
+
+    objects = ItemQuerySet.as_manager()
 
     class Meta:
         ordering = ["seq"]
@@ -29,3 +41,8 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return f"item {self.index} of {self.step_id}"
+
+    @property
+    def is_current(self) -> bool:
+        """No later attempt replaced or retracted it."""
+        return self.replaced_by_attempt is None and self.retracted_by_attempt is None

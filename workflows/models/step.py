@@ -60,6 +60,8 @@ class Step(Leased, StateMachine):
     # comes to but success; or it is to be done again; or a part of it may have.
     outcome_unknown = models.BooleanField(default=False)
     items_count = models.PositiveIntegerField(default=0)  # index of the next item
+    # How many of them a later attempt replaced or retracted.
+    items_gone = models.PositiveIntegerField(default=0, db_default=0)
     output = models.JSONField(null=True, blank=True)
     output_file = models.JSONField(null=True, blank=True)  # {"name", "size", "sha256"}: of a large output
     error = models.JSONField(null=True, blank=True)
@@ -122,6 +124,11 @@ class Step(Leased, StateMachine):
     def is_held(self) -> bool:
         """Somebody works on it, or on a part of it."""
         return self.state in WORKING and (self.lease_token is not None or self.kind == StepKind.FAN_OUT)
+
+    @property
+    def current_items(self) -> int:
+        """How many items it has, without those that a later attempt replaced or retracted."""
+        return self.items_count - self.items_gone
 
     @property
     def handler_name(self) -> str:

@@ -93,7 +93,7 @@ def _settle_state(run: Run, steps: Sequence[Step], *, now: datetime) -> list[Mes
     if all(step.state in STEP_DONE for step in steps):
         run.complete(now=now)
         run.save()
-        count = sum(step.items_count for step in steps)
+        count = sum(step.current_items for step in steps)
         return [events.message(events.RunCompleted(items_count=count, result=blob_of_step(steps[-1])))]
     unfinished = [step for step in steps if step.state not in {StepState.PENDING, *STEP_DONE}]
     waits = [step for step in unfinished if step.state == StepState.WAITING]

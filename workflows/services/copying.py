@@ -43,7 +43,7 @@ def _take(step: Step, run_id: UUID) -> Taken:
     return Taken(
         step=step,
         file=_copy_file(step, run_id),
-        items=list(step.items.order_by("index")),
+        items=list(step.items.current().order_by("index")),
         parts=[Taken(step=part, file=_copy_file(part, run_id)) for part in step.parts.order_by("index")],
     )
 

@@ -60,7 +60,8 @@ def _usable_items(source: Step) -> tuple[list[Any], ErrorInfo | None]:
 def _items_of(source: Step) -> list[Any]:
     """What the earlier step streamed, in order; or the elements of the list that it returned."""
     if source.items_count:
-        return list(Item.objects.filter(step=source).order_by("index").values_list("data", flat=True))
+        rows = Item.objects.current().filter(step=source).order_by("index")
+        return list(rows.values_list("data", flat=True))
     output = read_output(source.id)
     return output if isinstance(output, list) else []
 

@@ -11,7 +11,7 @@ from outbox.append import Message
 from outbox.clock import Clock
 from outbox.failpoints import failpoint
 from workflows import events
-from workflows.engine.items import Change, NewItem, RejectedItem, ReplacedItem
+from workflows.engine.items import Change, ItemsReset, NewItem, RejectedItem, ReplacedItem, RetractedItem
 from workflows.engine.lease import Lease
 from workflows.models import Item, Step
 from workflows.services.journal import record
@@ -28,6 +28,7 @@ def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> No
         step = Step.objects.get(pk=lease.step_id)
         now = clock.now()
         _touch(step, lease, now=now)
+        _take_away(lease, changes)
         index = step.items_count - len(new)
         rows: list[tuple[int, Item]] = []
         messages: list[Message] = []
@@ -48,6 +49,23 @@ def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> No
                     data=change.value, seq=first + offset, attempt=lease.number
                 )
     failpoint("workflows.items.committed", lease)
+
+
+def _take_away(lease: Lease, changes: Sequence[Change]) -> None:
+    """Mark the rows that a reset replaces or that are retracted, and count them on the step.
+
+    Before the batch's own rows are there: a reset is about those of earlier attempts.
+    """
+    current, gone = Item.objects.current().filter(step_id=lease.step_id), 0
+    for change in changes:
+        if isinstance(change, ItemsReset):
+            replaced = current.filter(index__gt=change.keep_through)
+            gone += replaced.update(replaced_by_attempt=lease.number)
+    indexes = [change.index for change in changes if isinstance(change, RetractedItem)]
+    if indexes:
+        gone += current.filter(index__in=indexes).update(retracted_by_attempt=lease.number)
+    if gone:
+        Step.objects.filter(pk=lease.step_id).update(items_gone=F("items_gone") + gone)
 
 
 def say(lease: Lease, template: str, params: dict[str, Any], *, clock: Clock) -> None:
@@ -105,6 +123,10 @@ def _announce(lease: Lease, change: Change, index: int) -> Message:
             data = events.ItemCommitted(index=index, key=change.key, type=change.type, value=change.value)
         case ReplacedItem():
             data = events.ItemReplaced(index=change.index, key=change.key, value=change.value)
+        case RetractedItem():
+            data = events.ItemRetracted(index=change.index, key=change.key, value=change.value)
+        case ItemsReset():
+            data = events.ItemsReset(policy=change.policy, keep_through=change.keep_through)
         case RejectedItem():
             data = events.ItemRejected(
                 position=change.position, reason=change.reason, raw=change.raw, raw_size=change.raw_size

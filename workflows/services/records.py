@@ -71,7 +71,10 @@ class LeasedRecords:
         return Step.objects.values_list("outcome_unknown", flat=True).get(pk=self._lease.step_id)
 
     def read_items(self, step_name: str) -> list[CommittedItem]:
-        rows = Item.objects.filter(run_id=self._lease.run_id, step__name=step_name).order_by("index")
+        """The current items of a step of this run, in order of index."""
+        rows = (
+            Item.objects.current().filter(run_id=self._lease.run_id, step__name=step_name).order_by("index")
+        )
         return [CommittedItem(index=row.index, key=row.key, value=row.data) for row in rows.iterator()]
 
     def commit_items(self, changes: list[Change]) -> None:

@@ -150,7 +150,7 @@ def _complete_step(step: Step, kept: outputs.Kept, *, now: datetime) -> Message:
     step.save()
     assert step.started_at is not None  # begin() set it
     data = events.StepCompleted(
-        items_count=step.items_count,
+        items_count=step.current_items,
         output=kept.blob,
         duration_seconds=(now - step.started_at).total_seconds(),
     )

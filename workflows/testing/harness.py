@@ -127,8 +127,8 @@ class Harness(Worker):
         return [str(state) for state in tries.values_list("state", flat=True)]
 
     def items(self, run: Run, step: str | None = None) -> list[Any]:
-        """The committed items as JSON, in the order of their events."""
-        rows = Item.objects.filter(run=run).order_by("seq")
+        """The current items as JSON, in the order of their events."""
+        rows = Item.objects.current().filter(run=run).order_by("seq")
         return list((rows.filter(step__name=step) if step else rows).values_list("data", flat=True))
 
     def messages(self, run: Run) -> list[str]:

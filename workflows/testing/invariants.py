@@ -6,6 +6,8 @@ from itertools import groupby
 from pydantic import ValidationError
 
 from outbox.models import Entry, Stream
+from outbox.wire import envelope
+from streaming.folding import items_of
 from workflows.events import TYPES
 from workflows.models import Attempt, Item, Run, Step
 from workflows.states import STEP_TERMINAL, AttemptKind, AttemptState, StepState
@@ -114,14 +116,26 @@ def _attempts(steps: list[Step]) -> Iterator[str]:
 
 
 def _items(run: Run, log: list[Entry], *, is_whole: bool) -> Iterator[str]:
+    """Numbered without holes, counted on their steps, and the current ones are what the whole log tells."""
     rows = Item.objects.filter(run=run).order_by("step__position", "step_id", "index").select_related("step")
     for step, group in groupby(rows, key=lambda item: item.step):
-        indexes = [item.index for item in group]
+        items = list(group)
+        indexes = [item.index for item in items]
         if indexes != list(range(len(indexes))):
             yield f"the items of {step.name} are numbered {indexes}"
+        if (step.items_count, step.current_items) != (len(indexes), sum(item.is_current for item in items)):
+            yield f"{step.name} counts {step.items_count} items, {step.current_items} of them current"
     told = sum(entry.type == "item.committed" for entry in log)
     if told != len(rows) and (is_whole or told > len(rows)):
         yield f"it has {len(rows)} items, and its log tells {told}"
+    current = {(row.step.name, row.index): row.data for row in rows if row.is_current}
+    folded = {
+        (step, index): item["value"]
+        for step, held in items_of(envelope(entry) for entry in log).items()
+        for index, item in held.items()
+    }
+    if is_whole and folded != current:
+        yield f"who follows its log holds the items {sorted(folded)}, and {sorted(current)} are current"
 
 
 def _result(steps: list[Step], log: list[Entry]) -> Iterator[str]:

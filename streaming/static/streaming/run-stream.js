@@ -461,7 +461,7 @@ export function reduce(run, event) {
   }
   if (subject === "run") reduceRun(run, verb, { data, time });
   else if (type === "message") run.state_info = data.text ?? "";
-  else if (type === "item.committed" && step) step.items_count = isWhole ? Math.max(step.items_count, data.index + 1) : step.items_count + 1;
+  else if (subject.startsWith("item") && step) step.items_count = itemsCounted(step.items_count, type, data);
   else if (step && !isWhole) reducePart(step, event.step, subject, verb);
   else if (step && subject === "step") {
     if (verb !== "progress") run.state_info = ""; // what the step before said is over
@@ -477,6 +477,12 @@ export function reduce(run, event) {
   run.current_steps = names((state) => state !== "pending" && !ENDED.has(state));
   run.progress = { ...run.progress, done: names((state) => DONE.has(state)).length };
   return run;
+}
+
+function itemsCounted(count, type, data) {
+  if (type === "item.committed") return count + 1;
+  if (type === "item.retracted") return Math.max(count - 1, 0);
+  return type === "items.reset" ? Math.min(count, data.keep_through + 1) : count;
 }
 
 function reduceRun(run, verb, { data, time }) {
@@ -796,9 +802,9 @@ export class RunProgress extends HTMLElement {
     this.#learnTime(event.time);
     const { type, data } = event;
     if (type === "item.committed") this.#addCard(event);
-    else if (type === "item.replaced") this.#fillCard(this.#cardOf(event), data);
-    else if (type === "item.retracted") this.#dropCard(this.#cardOf(event));
-    else if (type === "items.reset" && data.policy === "replace") this.#cardsOf(event.step).forEach((card) => this.#dropCard(card));
+    else if (type === "item.replaced") this.#refillCard(this.#cardOf(event), data);
+    else if (type === "item.retracted") this.#dropCards(this.#cardsOf(event.step).filter(({ dataset }) => Number(dataset.index) === data.index));
+    else if (type === "items.reset") this.#resetCards(event);
     else if (type === "message") this.#addSaid(event);
     this.#later?.push(event);
     this.#changed(reduce(this.#run, event));
@@ -904,6 +910,7 @@ export class RunProgress extends HTMLElement {
   /** The one region that is read aloud: on a new headline, on each tenth item or ten seconds, and at the end. */
   #announce(headline) {
     const [count, said] = [this.#count(), this.#said];
+    said.count = Math.min(said.count, count); // a retry may take items away
     const isDue = Math.floor(count / 10) > Math.floor(said.count / 10) || Date.now() - said.at > 10_000;
     if (headline === said.text && !(count > said.count && isDue)) return;
     this.#said = { text: headline, count, at: Date.now() };
@@ -973,10 +980,35 @@ export class RunProgress extends HTMLElement {
     return row;
   }
 
-  #dropCard(card) {
-    card?.remove();
-    this.#part("kinds")?.replaceChildren();
-    for (const left of this.#cards()) this.#tally(left);
+  #refillCard(card, data) {
+    if (!card) return;
+    this.#fillCard(card, data);
+    this.#tallyAgain(); // it may be of another kind now
+  }
+
+  /** Of the step's cards, those above `keep_through` are replaced by what follows. */
+  #resetCards({ step, data }) {
+    const replaced = this.#cardsOf(step).filter(({ dataset }) => Number(dataset.index) > data.keep_through);
+    // Of a list that shows only its beginning, what follows is not here, and would not be added.
+    if (replaced.length && this.#part("cut")) location.reload();
+    this.#dropCards(replaced);
+  }
+
+  #dropCards(cards) {
+    for (const card of cards) card.remove();
+    this.#below(-Math.min(this.#newBelow, cards.length));
+    this.#show("empty", !this.#cards().length);
+    this.#tallyAgain();
+  }
+
+  #tallyAgain() {
+    const [list, only] = [this.#part("kinds"), this.#only];
+    if (!list) return;
+    list.replaceChildren();
+    list.hidden = true;
+    this.#only = null;
+    for (const card of this.#cards()) this.#tally(card);
+    this.#showOnly(list.querySelector(`[data-kind="${CSS.escape(only ?? "")}"]`) ? only : null);
   }
 
   /** Counts a card with its kind, and hides it while only another kind is shown. */

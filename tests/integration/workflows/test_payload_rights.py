@@ -8,6 +8,8 @@ from django.urls import reverse
 
 from outbox.append import Message, append
 from tests.factories import NOW, make_run, messages
+from workflows.access import PAYLOAD_TYPES
+from workflows.events import TYPES
 from workflows.models import Run
 from workflows.states import RunState, StepState
 
@@ -68,3 +70,8 @@ def body_of(answer) -> str:
         return b"".join([chunk async for chunk in answer.streaming_content])
 
     return (async_to_sync(read)() if answer.streaming else answer.content).decode()
+
+
+def test_every_event_that_carries_an_item_is_withheld_with_the_items():
+    carrying = {name for name, model in TYPES.items() if {"value", "raw"} & set(model.model_fields)}
+    assert carrying == PAYLOAD_TYPES

@@ -60,6 +60,35 @@ def test_after_a_reset_the_run_is_shown_from_its_beginning() -> None:
     assert "the server's database was restored" in text
 
 
+def test_what_a_retry_takes_away_is_said_and_no_longer_counted() -> None:
+    risk = {"index": 1, "key": "r", "value": {"kind": "risk", "title": "Deposit", "value": "high"}}
+    text, view = shown(
+        terminal=False,
+        events=[
+            *EVENTS,
+            {"type": "item.committed", "step": "find", "data": risk},
+            {
+                "type": "item.replaced",
+                "step": "find",
+                "data": risk | {"value": {"title": "Deposit", "value": "low"}},
+            },
+            {"type": "item.retracted", "step": "find", "data": risk},
+        ],
+    )
+    assert "now: item        Deposit: low" in text
+    assert "no longer: risk        Deposit: high" in text
+    assert view.findings == 1
+
+    _, view = shown(
+        terminal=False,
+        events=[
+            *EVENTS,
+            {"type": "items.reset", "step": "find", "data": {"policy": "replace", "keep_through": -1}},
+        ],
+    )
+    assert view.findings == 0
+
+
 def test_on_a_terminal_a_table_of_steps_stays_below_the_findings() -> None:
     text, _ = shown(terminal=True)
 
@@ -71,7 +100,7 @@ def test_on_a_terminal_a_table_of_steps_stays_below_the_findings() -> None:
 def test_text_of_a_document_is_never_taken_for_markup(terminal: bool) -> None:
     finding = {
         "type": "item.committed",
-        "data": {"value": {"kind": "risk", "title": "[/red]", "value": "[bold]x"}},
+        "data": {"index": 0, "value": {"kind": "risk", "title": "[/red]", "value": "[bold]x"}},
     }
 
     text, _ = shown(terminal=terminal, events=[CREATED, finding])

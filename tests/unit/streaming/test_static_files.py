@@ -21,9 +21,12 @@ def test_the_module_needs_no_other_and_never_makes_markup_of_text() -> None:
     )
 
 
-def test_every_public_name_of_the_module_is_typed() -> None:
-    types = (STATIC / "run-stream.d.ts").read_text()
-    for kind, name in re.findall(r"^export (class|function) (\w+)", MODULE, re.M):
+@pytest.mark.parametrize("module", ["run-stream", "run-items"])
+def test_every_public_name_of_a_module_is_typed(module: str) -> None:
+    types = (STATIC / f"{module}.d.ts").read_text()
+    for kind, name in re.findall(
+        r"^export (class|function) (\w+)", (STATIC / f"{module}.js").read_text(), re.M
+    ):
         assert re.search(rf"^export {kind} {name}\b", types, re.M), name
 
 

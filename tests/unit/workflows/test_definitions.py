@@ -70,6 +70,17 @@ def declare_unknown_item_key():
         yield Note(text="")
 
 
+def declare_unknown_policy():
+    @step(title="x", items=Note, on_retry="restart")
+    def broken(ctx) -> Iterator[Note]:
+        yield Note(text="")
+
+
+def declare_policy_without_items():
+    @step(title="x", on_retry="replace")
+    def broken(ctx) -> None: ...
+
+
 def declare_no_time():
     @step(title="x", timeout=0)
     def broken(ctx) -> None: ...
@@ -132,6 +143,8 @@ def declare_workflow_that_cannot_undo_anything():
         (declare_items_without_yield, "never yields"),
         (declare_yield_without_items, "items="),
         (declare_unknown_item_key, "no field"),
+        (declare_unknown_policy, "none of keep, replace, append"),
+        (declare_policy_without_items, "it yields none"),
         (declare_no_time, "seconds above 0"),
         (declare_no_attempts, "attempts=1"),
         (declare_two_undos, "already"),

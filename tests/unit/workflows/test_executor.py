@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from streaming.llm import ModelRefused, ModelUnavailable, Prompt
 from tests.fakes import FakeRecords
 from workflows.definitions import step
-from workflows.engine.items import CommittedItem, NewItem, RejectedItem
+from workflows.engine.items import CommittedItem, ItemsReset, NewItem, RejectedItem, RetractedItem
 from workflows.engine.outcomes import Failed, Fenced, Outcome, Stopped, Succeeded
 from workflows.errors import Fatal, LeaseLost, RetryAfter
 from workflows.execution.signals import Signals
@@ -210,6 +210,56 @@ def test_a_retried_generator_starts_from_the_top_and_writes_nothing_twice(run):
     assert [change.value["text"] for change in records.committed] == ["bulb"]
 
 
+def retried(run: Any, body: Any, **options: Any) -> FakeRecords:
+    """What the second attempt writes; the first one committed a shade and a bulb."""
+    earlier = [
+        CommittedItem(index=at, key=text, value={"text": text}) for at, text in enumerate(["shade", "bulb"])
+    ]
+    records = FakeRecords(earlier=earlier)
+    run(streaming_step(body, item_key="text", **options), records=records, number=2)
+    return records
+
+
+def test_what_a_retried_body_does_not_yield_again_is_retracted_once_it_has_ended_well(run):
+    def list_parts(ctx):
+        yield Note(text="bulb")
+        return Total(count=1)
+
+    assert retried(run, list_parts).committed == [
+        RetractedItem(index=0, key="shade", value={"text": "shade"})
+    ]
+
+
+@pytest.mark.parametrize("ending", ["raises", "returns nonsense"])
+def test_a_retried_body_that_does_not_end_well_retracts_nothing(run, ending):
+    def list_parts(ctx):
+        yield Note(text="foot")
+        if ending == "raises":
+            raise Fatal("The shop is closed.")
+        return "nonsense"
+
+    assert [change.value["text"] for change in retried(run, list_parts).committed] == ["foot"]
+
+
+def test_a_retried_body_that_read_its_own_items_goes_on_after_them(run):
+    def list_parts(ctx):
+        assert [note.text for note in ctx.items(ctx._step)] == ["shade", "bulb"]
+        yield Note(text="foot")
+        return Total(count=1)
+
+    assert [change.value["text"] for change in retried(run, list_parts).committed] == ["foot"]
+
+
+def test_a_retried_body_that_replaces_says_so_before_its_first_item(run):
+    def list_parts(ctx):
+        yield Note(text="bulb")
+        return Total(count=1)
+
+    committed = retried(run, list_parts, on_retry="replace").committed
+    assert committed[0] == ItemsReset(policy="replace", keep_through=-1)
+    assert [change.value["text"] for change in committed[1:]] == ["bulb"]
+
+
 def test_progress_is_shown_at_most_ten_times_a_second_and_always_at_its_end(run):
     records = FakeRecords()
 
@@ -298,6 +348,19 @@ def test_the_model_is_told_what_earlier_attempts_committed(run):
     records = FakeRecords(earlier=[CommittedItem(index=0, key="k", value={"text": "a"})])
     asked(run, model, records=records, number=2)
     assert model.prompts[0].done == ({"text": "a"},)
+
+
+def test_a_model_is_told_nothing_by_a_step_that_begins_anew(run):
+    model = answering('{"text":"b"}\n')
+
+    def list_parts(ctx):
+        yield from ctx.generate(Prompt(system="", text=""), items=Note)
+        return Total(count=1)
+
+    records = FakeRecords(earlier=[CommittedItem(index=0, key="k", value={"text": "a"})])
+    run(streaming_step(list_parts, on_retry="append"), model=model, records=records, number=2)
+    assert model.prompts[0].done == ()
+    assert records.committed[0] == ItemsReset(policy="append", keep_through=0)
 
 
 def test_a_vendors_faults_become_the_engines_words(run):

@@ -1,7 +1,17 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.engine.items import CommittedItem, Keeper, NewItem, ReplacedItem, item_key
+from workflows.engine.items import (
+    CommittedItem,
+    ItemsReset,
+    Keeper,
+    NewItem,
+    ReplacedItem,
+    RetractedItem,
+    item_key,
+    policy_for,
+)
 
 
 def new(key: str, text: str = "") -> NewItem:
@@ -14,23 +24,70 @@ def committed(index: int, key: str, text: str = "") -> CommittedItem:
 
 def test_an_item_that_an_earlier_attempt_committed_is_dropped():
     keeper = Keeper([committed(0, "a")])
-    assert keeper.admit(new("a")) is None
-    assert keeper.admit(new("b")) == new("b")
+    assert keeper.admit(new("a")) == []
+    assert keeper.admit(new("b")) == [new("b")]
 
 
 def test_earlier_items_are_a_multiset():
     keeper = Keeper([committed(0, "a"), committed(1, "a")])
-    assert [keeper.admit(new("a")) for _ in range(3)] == [None, None, new("a")]
+    assert [keeper.admit(new("a")) for _ in range(3)] == [[], [], [new("a")]]
 
 
 def test_items_of_the_same_attempt_are_never_compared():
     keeper = Keeper([])
-    assert [keeper.admit(new("a")) for _ in range(2)] == [new("a"), new("a")]
+    assert [keeper.admit(new("a")) for _ in range(2)] == [[new("a")], [new("a")]]
 
 
 def test_another_content_under_the_same_key_replaces_the_earlier_item():
     keeper = Keeper([committed(4, "a", "old")])
-    assert keeper.admit(new("a", "new")) == ReplacedItem(index=4, key="a", value={"text": "new"})
+    assert keeper.admit(new("a", "new")) == [ReplacedItem(index=4, key="a", value={"text": "new"})]
+
+
+def test_what_a_finished_attempt_did_not_yield_again_is_retracted_in_order():
+    keeper = Keeper([committed(0, "b"), committed(1, "a"), committed(2, "b"), committed(3, "c", "old")])
+    for item in (new("b"), new("d"), new("c", "new")):
+        keeper.admit(item)
+    assert keeper.finish() == [
+        RetractedItem(index=1, key="a", value={"text": ""}),
+        RetractedItem(index=2, key="b", value={"text": ""}),
+    ]
+
+
+def test_an_attempt_that_was_told_what_is_done_retracts_nothing():
+    keeper = Keeper([committed(0, "a"), committed(1, "b")])
+    keeper.admit(new("a"))
+    assert keeper.tell() == [committed(0, "a"), committed(1, "b")]
+    assert keeper.finish() == []
+
+
+def test_replacing_begins_with_the_first_item_and_is_said_once():
+    policy = policy_for("replace", [committed(0, "a"), committed(4, "b")])
+    reset = ItemsReset(policy="replace", keep_through=-1)
+    assert policy.admit(new("a")) == [reset, new("a")]
+    assert (policy.admit(new("a")), policy.finish()) == ([new("a")], [])
+
+
+def test_appending_says_up_to_where_the_earlier_items_stay():
+    policy = policy_for("append", [committed(0, "a"), committed(4, "b")])
+    assert policy.admit(new("a")) == [ItemsReset(policy="append", keep_through=4), new("a")]
+    assert (policy.admit(new("a")), policy.finish()) == ([new("a")], [])
+
+
+def test_an_attempt_that_ends_well_without_an_item_replaces_the_earlier_ones_by_none():
+    earlier = [committed(0, "a")]
+    assert policy_for("replace", earlier).finish() == [ItemsReset(policy="replace", keep_through=-1)]
+    assert policy_for("append", earlier).finish() == []
+
+
+@pytest.mark.parametrize("policy", ["keep", "replace", "append"])
+def test_with_nothing_before_it_an_attempt_only_writes_what_it_yields(policy):
+    first = policy_for(policy, [])
+    assert (first.admit(new("a")), first.tell(), first.finish()) == ([new("a")], [], [])
+
+
+@pytest.mark.parametrize("policy", ["replace", "append"])
+def test_only_who_keeps_the_earlier_items_goes_on_after_them(policy):
+    assert policy_for(policy, [committed(0, "a")]).tell() == []
 
 
 def test_the_key_is_the_declared_field():
