@@ -41,6 +41,13 @@ class StreamingSettings(BaseModel):
     model_include_usage: bool = Field(
         True, description="ask for token counts; off for servers that refuse it"
     )
+    model_structured_output: Literal["off", "json_object", "json_schema"] = Field(
+        "off", description="how the provider holds an answer that is one document to its form"
+    )
+    model_prefill: Literal["none", "assistant", "prefix", "continue_final_message"] = Field(
+        "none",
+        description="how an interrupted answer is gone on with, where the provider takes its beginning",
+    )
     model_record_to: Path | None = Field(
         None, description="folder in which each answer is written down as it comes, without keys; empty: none"
     )

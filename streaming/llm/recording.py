@@ -142,7 +142,7 @@ def prompt_sha256(prompt: Prompt) -> str:
 
 def asked_sha256(prompt: Prompt) -> str:
     """Of all that the model was told."""
-    return _sha256([prompt.system, prompt.text, [dict(value) for value in prompt.done]])
+    return _sha256([prompt.system, prompt.text, [dict(value) for value in prompt.done], prompt.schema])
 
 
 def _sha256(values: list[Any]) -> str:

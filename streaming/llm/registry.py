@@ -54,6 +54,7 @@ def offline_model(settings: StreamingSettings) -> OfflineModel:
 def openai_model(settings: StreamingSettings) -> Model:
     # Imported here: the SDK takes most of a second to load, which only processes that ask a model should pay.
     from streaming.llm.openai import OpenAIModel
+    from streaming.llm.openai_request import Dialect
     from streaming.llm.patience import Patience
 
     return OpenAIModel(
@@ -67,4 +68,5 @@ def openai_model(settings: StreamingSettings) -> Model:
         ),
         include_usage=settings.model_include_usage,
         max_retry_after_seconds=settings.model_max_retry_after_seconds,
+        dialect=Dialect(structured_output=settings.model_structured_output, prefill=settings.model_prefill),
     )
