@@ -76,4 +76,6 @@ class Recorder:
 
     def _give_up(self, error: OSError) -> None:
         self.close()
-        logger.warning("an answer is not recorded: %s", error.strerror, extra={"event": "recording_failed"})
+        logger.warning(
+            "an answer is not recorded", extra={"error": type(error).__name__, "errno": error.errno}
+        )
