@@ -22,7 +22,7 @@ values = st.dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data(), found=st.lists(values, max_size=8), is_ascii=st.booleans(), has_end=st.booleans())
 def test_it_says_and_counts_what_comes_after_what_is_done(data, found, is_ascii, has_end):
     lines = [json.dumps({"n": number} | value, ensure_ascii=is_ascii) for number, value in enumerate(found)]
