@@ -1,5 +1,6 @@
 """The settings of `streaming`: the model, the parsers, the gateway. How they are read: `outbox/conf.py`."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -17,8 +18,10 @@ class StreamingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, protected_namespaces=())
 
     # The model.
-    model_provider: Literal["offline", "openai"] = Field(
-        "offline", description="`openai` is any server that speaks its chat completions, hosted or local"
+    model_provider: Literal["offline", "openai", "recorded"] = Field(
+        "offline",
+        description="`openai` is any server that speaks its chat completions, hosted or local; "
+        "`recorded` says again what another one said",
     )
     model_base_url: str = Field(
         "https://api.openai.com/v1", description="up to and with the version, often /v1"
@@ -37,6 +40,26 @@ class StreamingSettings(BaseModel):
     )
     model_include_usage: bool = Field(
         True, description="ask for token counts; off for servers that refuse it"
+    )
+    model_structured_output: Literal["off", "json_object", "json_schema"] = Field(
+        "off", description="how the provider holds an answer that is one document to its form"
+    )
+    model_prefill: Literal["none", "assistant", "prefix", "continue_final_message"] = Field(
+        "none",
+        description="how an interrupted answer is gone on with, where the provider takes its beginning",
+    )
+    model_record_to: Path | None = Field(
+        None, description="folder in which each answer is written down as it comes, without keys; empty: none"
+    )
+    model_record_prompts: bool = Field(False, description="write the prompt's words too, not only its hash")
+    model_recording: Path | None = Field(
+        None, description="what `recorded` says: one file, or a folder to find the prompt's own in"
+    )
+    model_recording_speed: float = Field(
+        1.0, ge=0, le=1_000_000, description="1: as it was said, 10: ten times as fast, 0: without pauses"
+    )
+    model_recording_log: Path | None = Field(
+        None, description="file that counts what `recorded` was asked and said; empty: none"
     )
     offline_extractor: str = Field(
         "documents.extraction.extract", description="dotted path: text of the prompt -> objects"
@@ -78,6 +101,12 @@ class StreamingSettings(BaseModel):
     events_page_size: Count = Field(50, description="events of a JSON page of the log")
     events_page_size_max: Count = Field(500, description="most events that a caller may ask for")
 
+    @field_validator("model_record_to", "model_recording", "model_recording_log", mode="before")
+    @classmethod
+    def is_somewhere(cls, value: object) -> object:
+        """Empty is none: as a path it would be the folder that the process happens to be in."""
+        return value or None
+
     @field_validator("model_base_url")
     @classmethod
     def is_plain_address(cls, value: str) -> str:
@@ -100,6 +129,8 @@ class StreamingSettings(BaseModel):
     def is_consistent(self) -> Self:
         if self.model_provider == "openai" and not self.model_name:
             raise ValueError("MODEL_PROVIDER is openai, so MODEL_NAME must say which model to ask")
+        if self.model_provider == "recorded" and self.model_recording is None:
+            raise ValueError("MODEL_PROVIDER is recorded, so MODEL_RECORDING must say which file or folder")
         if self.model_first_token_timeout_seconds < self.model_idle_timeout_seconds:
             raise ValueError("MODEL_FIRST_TOKEN_TIMEOUT_SECONDS must not be under MODEL_IDLE_TIMEOUT_SECONDS")
         if self.offline_chunk_min_chars > self.offline_chunk_max_chars:

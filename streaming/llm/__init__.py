@@ -1,4 +1,4 @@
-"""Access to a model: one small protocol, an OpenAI-compatible client and an offline extractor behind it."""
+"""Access to a model: one small protocol; behind it an OpenAI-compatible client, an offline extractor, recordings."""
 
 from streaming.llm.base import (
     Chunk,
@@ -12,6 +12,8 @@ from streaming.llm.base import (
     Usage,
 )
 from streaming.llm.offline import OfflineModel, Pace
+from streaming.llm.recorded import RecordedModel
+from streaming.llm.recorder import RecordingModel
 from streaming.llm.registry import get_model
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "OfflineModel",
     "Pace",
     "Prompt",
+    "RecordedModel",
+    "RecordingModel",
     "Usage",
     "get_model",
 ]

@@ -34,11 +34,13 @@ class Prompt:
     """system: rules, schema, example line.  text: the material, pages marked by lines such as "[page 3]".
 
     done: objects of an earlier, interrupted answer that are committed; the model goes on after them.
+    schema: JSON Schema of the whole answer where it is one document; None where it is objects, one a line.
     """
 
     system: str
     text: str
     done: tuple[Mapping[str, Any], ...] = ()
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

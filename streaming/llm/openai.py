@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import openai
-from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 from pydantic import SecretStr
 
@@ -24,9 +24,9 @@ from streaming.llm.base import (
     ModelUnavailable,
     Prompt,
     Usage,
-    ndjson,
 )
-from streaming.llm.openai_errors import explain
+from streaming.llm.openai_errors import Asked, explain
+from streaming.llm.openai_request import Dialect
 from streaming.llm.patience import Patience, Watch
 
 # Local servers have words of their own for the two ends that matter.
@@ -41,10 +41,6 @@ REASONS: dict[str, FinishReason] = {
     "model_length": "length",
     "content_filter": "content_filter",
 }
-GO_ON = (
-    "An earlier answer to this was interrupted. These objects of it, one a line, are already stored. "
-    "Do not write them again: go on with those that come after them.\n"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +51,22 @@ class OpenAIModel:
     patience: Patience = field(default_factory=Patience)
     include_usage: bool = True
     max_retry_after_seconds: float = 3_600.0
+    dialect: Dialect = field(default_factory=Dialect)
 
     def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
         # `from None` throughout: the provider's words, which may quote the key, stay out of tracebacks.
         try:
             yield from self._stream(prompt)
         except openai.OpenAIError as error:
-            wait = self.max_retry_after_seconds
-            raise explain(error, host=self._host, max_retry_after_seconds=wait) from None
+            raise explain(error, self._asked(prompt)) from None
+
+    def _asked(self, prompt: Prompt) -> Asked:
+        return Asked(
+            host=self._host,
+            max_retry_after_seconds=self.max_retry_after_seconds,
+            is_structured=self.dialect.is_structured(prompt),
+            is_prefilled=self.dialect.is_prefilled(prompt),
+        )
 
     @property
     def _host(self) -> str:
@@ -91,11 +95,12 @@ class OpenAIModel:
     def _request(self, client: openai.OpenAI, prompt: Prompt) -> openai.Stream[ChatCompletionChunk]:
         return client.chat.completions.create(
             model=self.name,
-            messages=messages(prompt),
+            messages=self.dialect.messages(prompt),
             stream=True,
             stream_options={"include_usage": True} if self.include_usage else openai.omit,
             # A local server without keys gets no header at all rather than a made-up one.
             extra_headers=None if self.api_key.get_secret_value() else {"Authorization": openai.omit},
+            extra_body=self.dialect.extra_body(prompt) or None,
         )
 
     def _check_type(self, stream: openai.Stream[ChatCompletionChunk]) -> None:
@@ -183,16 +188,6 @@ class Answer:
 def speaks(delta: ChoiceDelta) -> bool:
     """Servers put thoughts into fields of their own; a role alone, or empty text, is only a greeting."""
     return bool(delta.content or delta.refusal or delta.tool_calls or any((delta.model_extra or {}).values()))
-
-
-def messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
-    asked: list[ChatCompletionMessageParam] = [
-        {"role": "system", "content": prompt.system},
-        {"role": "user", "content": prompt.text},
-    ]
-    if prompt.done:
-        asked.append({"role": "user", "content": GO_ON + ndjson(prompt.done)})
-    return asked
 
 
 def shut(stream: openai.Stream[ChatCompletionChunk]) -> None:

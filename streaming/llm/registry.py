@@ -7,12 +7,37 @@ from django.utils.module_loading import import_string
 from streaming.conf import StreamingSettings, conf
 from streaming.llm.base import Model
 from streaming.llm.offline import Extract, OfflineModel, Pace
+from streaming.llm.recorded import RecordedModel
+from streaming.llm.recorder import RecordingModel
 
 
 def get_model() -> Model:
     """The model of the settings. Raises ImportError when OFFLINE_EXTRACTOR names nothing."""
     settings = conf()
-    return openai_model(settings) if settings.model_provider == "openai" else offline_model(settings)
+    model = _provider(settings)
+    if settings.model_record_to is None:
+        return model
+    return RecordingModel(
+        model=model, folder=settings.model_record_to, keep_prompts=settings.model_record_prompts
+    )
+
+
+def _provider(settings: StreamingSettings) -> Model:
+    match settings.model_provider:
+        case "openai":
+            return openai_model(settings)
+        case "recorded":
+            return recorded_model(settings)
+    return offline_model(settings)
+
+
+def recorded_model(settings: StreamingSettings) -> RecordedModel:
+    assert settings.model_recording is not None  # the settings were checked
+    return RecordedModel(
+        path=settings.model_recording,
+        speed=settings.model_recording_speed,
+        receipts=settings.model_recording_log,
+    )
 
 
 def offline_model(settings: StreamingSettings) -> OfflineModel:
@@ -29,6 +54,7 @@ def offline_model(settings: StreamingSettings) -> OfflineModel:
 def openai_model(settings: StreamingSettings) -> Model:
     # Imported here: the SDK takes most of a second to load, which only processes that ask a model should pay.
     from streaming.llm.openai import OpenAIModel
+    from streaming.llm.openai_request import Dialect
     from streaming.llm.patience import Patience
 
     return OpenAIModel(
@@ -42,4 +68,5 @@ def openai_model(settings: StreamingSettings) -> Model:
         ),
         include_usage=settings.model_include_usage,
         max_retry_after_seconds=settings.model_max_retry_after_seconds,
+        dialect=Dialect(structured_output=settings.model_structured_output, prefill=settings.model_prefill),
     )

@@ -48,12 +48,13 @@ def wait_for(question: Callable[[], Answer | None], *, seconds: float, what: str
 
 @dataclass
 class Stack:
-    """A running system. `env`: its data folder's secrets; `process`: the launcher."""
+    """A running system. `env`: its data folder's secrets; `process`: the launcher; `user`: who asks, demo or admin."""
 
     folder: Path
     port: int
     process: "subprocess.Popen[bytes]"
     env: dict[str, str] = field(default_factory=dict)
+    user: str = "demo"
 
     @property
     def url(self) -> str:
@@ -61,7 +62,7 @@ class Stack:
 
     @property
     def auth(self) -> tuple[str, str]:
-        return ("demo", self.env["DEMO_PASSWORD"])
+        return (self.user, self.env[f"{self.user.upper()}_PASSWORD"])
 
     @property
     def admin_auth(self) -> tuple[str, str]:
@@ -154,9 +155,10 @@ class Stack:
         with httpx.Client(base_url=self.url, timeout=20, trust_env=False) as client:
             client.get("/login/")
             token = client.cookies["csrftoken"]
-            form = {"username": "demo", "password": self.env["DEMO_PASSWORD"], "csrfmiddlewaretoken": token}
+            name, password = self.auth
+            form = {"username": name, "password": password, "csrfmiddlewaretoken": token}
             answer = client.post("/login/", data=form, headers={"Referer": self.url})
-            assert answer.status_code == 302, "the login form did not let the demo user in"
+            assert answer.status_code == 302, f"the login form did not let {name} in"
             return str(client.cookies["sessionid"])
 
     def socket(self, cookie: str) -> ClientConnection:

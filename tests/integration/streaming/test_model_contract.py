@@ -1,15 +1,38 @@
 """What every model promises, whoever writes behind it."""
 
 import json
-from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from streaming.llm import Chunk, Finish, Model, OfflineModel, Pace, Prompt
+from streaming.llm import (
+    Chunk,
+    Finish,
+    Model,
+    ModelUnavailable,
+    OfflineModel,
+    Pace,
+    Prompt,
+    RecordedModel,
+    RecordingModel,
+)
 from streaming.llm.openai import OpenAIModel
+from streaming.llm.openai_request import Dialect
 from streaming.parsers import NdjsonParser
-from tests.integration.streaming.chat_server import DONE, ChatHandler, ChatServer, delta, greeting, usage
+from tests.integration.streaming.asking import KEY
+from tests.integration.streaming.chat_server import (
+    DEADLINE_SECONDS,
+    DONE,
+    ChatHandler,
+    ChatServer,
+    answers,
+    delta,
+    fails,
+    greeting,
+    usage,
+)
 from tests.unit.streaming.parsers.runs import values
 
 OBJECTS = [{"n": number, "quote": 'the "rent"\nof Müller & Söhne – 😀', "page": None} for number in range(40)]
@@ -27,14 +50,34 @@ def write_all(chat: ChatHandler) -> None:
     chat.end()
 
 
-@pytest.fixture(params=["offline", "openai"])
-def model(request: pytest.FixtureRequest) -> Iterator[Model]:
+def offline() -> OfflineModel:
+    return OfflineModel(lambda text: iter(OBJECTS), pace=Pace(delay_seconds=0))
+
+
+@pytest.fixture
+def openai_model(chat_server: ChatServer) -> Model:
+    chat_server.answer = write_all
+    return OpenAIModel(name="small", base_url=chat_server.base_url, api_key=SecretStr(KEY))
+
+
+@pytest.fixture(
+    params=["offline", "openai", "openai prefilled", "recorded", "recorded folder", "openai being recorded"]
+)
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Model:
+    """Each of them, as the settings would make it."""
     if request.param == "offline":
-        yield OfflineModel(lambda text: iter(OBJECTS), pace=Pace(delay_seconds=0))
-        return
-    server: ChatServer = request.getfixturevalue("chat_server")
-    server.answer = write_all
-    yield OpenAIModel(name="small", base_url=server.base_url, api_key=SecretStr("key"))
+        return offline()
+    openai_model: OpenAIModel = request.getfixturevalue("openai_model")
+    match request.param:
+        case "openai":
+            return openai_model
+        case "openai prefilled":
+            return replace(openai_model, dialect=Dialect(prefill="assistant"))
+        case "openai being recorded":
+            return RecordingModel(model=openai_model, folder=tmp_path)
+    list(RecordingModel(model=openai_model, folder=tmp_path).stream(PROMPT))
+    (file,) = tmp_path.iterdir()
+    return RecordedModel(path=file if request.param == "recorded" else tmp_path, speed=0)
 
 
 def read(model: Model, prompt: Prompt = PROMPT) -> tuple[list[dict], list[Chunk | Finish]]:
@@ -73,13 +116,13 @@ def test_the_finish_tells_reason_and_tokens(model):
 def test_objects_that_are_done_are_not_written_again(model):
     done = tuple(OBJECTS[:25])
 
-    found, _ = read(model, Prompt(system=PROMPT.system, text=PROMPT.text, done=done))
+    found, _ = read(model, replace(PROMPT, done=done))
 
     assert found == OBJECTS[25:]
 
 
 def test_all_done_is_an_empty_answer(model):
-    found, parts = read(model, Prompt(system="", text=PROMPT.text, done=tuple(OBJECTS)))
+    found, parts = read(model, replace(PROMPT, done=tuple(OBJECTS)))
 
     assert found == []
     assert isinstance(parts[-1], Finish)
@@ -106,15 +149,63 @@ def test_two_answers_at_a_time_do_not_mix(model):
     assert [json.loads(line) for line in texts["first"].splitlines()] == OBJECTS
 
 
-def test_nothing_is_asked_before_the_first_part_is_wanted(request: pytest.FixtureRequest):
+def test_a_prompt_with_a_schema_is_answered_as_well(model):
+    # The recorded folder knows its prompt; a schema is no other question.
+    found, _ = read(model, replace(PROMPT, schema={"type": "object"}))
+
+    assert found == OBJECTS
+
+
+def test_no_key_shows_in_what_a_model_is_called(model):
+    assert KEY not in f"{model!r} {model} {model.name}"
+
+
+def test_nothing_is_asked_before_the_first_part_is_wanted(openai_model, chat_server, tmp_path):
     asked: list[str] = []
-    server: ChatServer = request.getfixturevalue("chat_server")
-    streams: list[Callable[[], Iterator[Chunk | Finish]]] = [
-        lambda: OfflineModel(lambda text: asked.append(text) or []).stream(PROMPT),
-        lambda: OpenAIModel(name="small", base_url=server.base_url).stream(PROMPT),
+    log = tmp_path / "log"
+    models: list[Model] = [
+        OfflineModel(lambda text: asked.append(text) or []),
+        openai_model,
+        RecordedModel(path=tmp_path, receipts=log),
+        RecordingModel(model=openai_model, folder=tmp_path / "takes"),
     ]
 
-    for stream in streams:
-        stream()
+    for model in models:
+        model.stream(PROMPT).close()
 
-    assert asked == server.requests == []
+    assert asked == chat_server.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recorded_answer_is_the_answer_chunk_for_chunk_and_holds_no_key(openai_model, tmp_path):
+    parts = list(RecordingModel(model=openai_model, folder=tmp_path).stream(PROMPT))
+
+    (file,) = tmp_path.iterdir()
+    assert list(RecordedModel(path=file, speed=0).stream(PROMPT)) == parts
+    assert KEY not in file.read_text() + file.name
+
+
+def test_a_recorded_failure_is_the_failure_and_holds_no_word_of_the_provider(
+    openai_model, chat_server, tmp_path
+):
+    fails(chat_server, 429, {"message": f"{KEY} is out of credit for {PROMPT.text}"}, Retry_After="7")
+    with pytest.raises(ModelUnavailable) as first:
+        list(RecordingModel(model=openai_model, folder=tmp_path).stream(PROMPT))
+
+    with pytest.raises(ModelUnavailable) as again:
+        list(RecordedModel(path=tmp_path).stream(PROMPT))
+
+    assert (str(again.value), again.value.retry_after_seconds) == (str(first.value), 7)
+    (file,) = tmp_path.iterdir()
+    assert KEY not in file.read_text()
+    assert "rent" not in file.read_text()
+
+
+def test_closing_a_recorded_conversation_closes_the_connection(openai_model, chat_server, tmp_path):
+    answers(chat_server, delta(content="x"), end="hang")
+    stream = RecordingModel(model=openai_model, folder=tmp_path).stream(PROMPT)
+    next(stream)
+
+    stream.close()
+
+    assert chat_server.client_left.wait(DEADLINE_SECONDS)

@@ -25,7 +25,7 @@ def test_values_come_from_the_project_settings(settings):
     ("given", "sentence"),
     [
         ({"model_provider": "openai"}, "MODEL_NAME must say which model"),
-        ({"model_provider": "magic"}, "'offline' or 'openai'"),
+        ({"model_provider": "magic"}, "'offline', 'openai' or 'recorded'"),
         ({"model_base_url": "ftp://models"}, "http or https address"),
         ({"model_base_url": "not an address"}, "http or https address"),
         ({"model_base_url": f"https://user:{KEY}@models"}, "no user name or password"),

@@ -20,6 +20,8 @@ NOW = 1_790_000_000.0
         ({"retry-after": "inf"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Wed, 99 Foo 2026 00:00:00 GMT"}, None),
+        ({"retry-after": "Sun, 06 Nov 99999 08:49:37 GMT"}, None),
         ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
     ],
 )
