@@ -99,6 +99,11 @@ class Reader:
             return self._members(at, pointer, shown, depth=depth, after=after, end=size)[0]
         return self._value(at, pointer, shown, depth=depth, string_bytes=shown.bytes_left)[0]
 
+    def show_member(self, at: int, pointer: str, shown: Shown, *, depth: int) -> dict[str, Any]:
+        """The same, as one of several that share `shown`: a long text is cut."""
+        shown.take(MEMBER_BYTES + len(pointer))
+        return self._value(at, pointer, shown, depth=depth, string_bytes=shown.string_bytes)[0]
+
     def glance(self, pointer: str) -> dict[str, Any]:
         """The root without a look at what is in it."""
         return {"pointer": pointer, "kind": self.kind(0), "count": None, "size": self.text.size}
