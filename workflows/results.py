@@ -16,10 +16,12 @@ from workflows.browsing import NoSuchPart, Place, Reader, Shown, Text
 from workflows.conf import conf
 from workflows.models import Run, Step
 from workflows.services.outputs import blob_of, parts_with_output
-from workflows.states import StepKind
+from workflows.states import RunState, StepKind
 
 CHUNK_BYTES = 65_536
 PARTS_AT_ONCE = 100
+UNDONE = (RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAILED)
+KIND_NAMES = {"object": "an object", "array": "a list", "string": "a text", "null": "null"}
 SALT = "workflows.results"
 
 
@@ -63,6 +65,23 @@ class Whole:
 
     chunks: Generator[bytes, None, None]
     size: int | None
+
+
+def missing(run: Run) -> tuple[str, str] | None:
+    """Why the run has no result, as slug of a problem and a sentence; None: it has one."""
+    if run.state in UNDONE:
+        return "result-lost", "The run was undone, and its result with it: run it again for a new one."
+    if run.state != RunState.COMPLETED:
+        return "run-not-finished", f"The run is {run.state}: its result is there once it has completed."
+    return None
+
+
+def leads_nowhere(pointer: str, error: NoSuchPart) -> str:
+    """A sentence for who asked for `pointer`."""
+    what = KIND_NAMES.get(error.kind, f"a {error.kind}")
+    if error.count is not None:
+        what += f" with {error.count} {'entries' if error.kind == 'array' else 'members'}"
+    return f"The result has nothing at {pointer[:200]}: at {error.nearest[:200] or 'its root'} is {what}."
 
 
 def last_step(run: Run) -> Step:

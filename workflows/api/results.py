@@ -20,11 +20,8 @@ from workflows.browsing import NoSuchPart
 from workflows.conf import conf
 from workflows.models import Run
 from workflows.results import Whole
-from workflows.states import RunState
 
-UNDONE = (RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAILED)
 OF_A_PART = ("pointer", "depth", "limit", "after", "whole")
-KIND_NAMES = {"object": "an object", "array": "a list", "string": "a text", "null": "null"}
 
 
 class RunResult(APIView):
@@ -47,16 +44,13 @@ class RunResult(APIView):
 
 def without_result(run: Run) -> Response | None:
     """The problem that there is no result, or None."""
-    if run.state in UNDONE:
-        detail = "The run was undone, and its result with it: run it again for a new one."
-        return problem("result-lost", detail, current_state=run.state)
-    if run.state != RunState.COMPLETED:
-        detail = f"The run is {run.state}: its result is there once it has completed."
-        answer = problem("run-not-finished", detail, current_state=run.state)
-        if not run.is_terminal:
-            answer["Retry-After"] = str(POLL_SECONDS)
-        return answer
-    return None
+    if (missing := results.missing(run)) is None:
+        return None
+    slug, detail = missing
+    answer = problem(slug, detail, current_state=run.state)
+    if not run.is_terminal and slug == "run-not-finished":
+        answer["Retry-After"] = str(POLL_SECONDS)
+    return answer
 
 
 def _part(request: Request, run: Run) -> HttpResponseBase:
@@ -79,15 +73,7 @@ def _part(request: Request, run: Run) -> HttpResponseBase:
 
 
 def no_such_part(pointer: str, error: NoSuchPart) -> Response:
-    what = KIND_NAMES.get(error.kind, f"a {error.kind}")
-    if error.count is not None:
-        members = "entries" if error.kind == "array" else "members"
-        what += f" with {error.count} {members}"
-    where = error.nearest or "the root"
-    detail = (
-        f"The result has nothing at {pointer[:200]}: at {where[:200]} is {what}. "
-        f"Ask with pointer={error.nearest[:200]} to see it."
-    )
+    detail = f"{results.leads_nowhere(pointer, error)} Ask with pointer={error.nearest[:200]} to see what is there."
     return problem("no-such-part", detail, nearest=error.nearest, kind=error.kind, count=error.count)
 
 
