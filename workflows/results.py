@@ -1,6 +1,6 @@
 """What a completed run gives, part by part: of a large result only as much is read, and held, as is shown."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -96,22 +96,29 @@ def is_large(run: Run) -> bool:
 
 
 def read_part(
-    run: Run, names: tuple[str, ...], *, depth: int, limit: int, after: str | None = None
+    run: Run,
+    names: tuple[str, ...],
+    *,
+    depth: int,
+    limit: int,
+    after: str | None = None,
+    label: Callable[[Any], str] | None = None,
 ) -> dict[str, Any]:
     """What `names` lead to in the result, its first `limit` members, `depth` levels of them; see `browsing.parts`.
 
-    after: `next` of the page before. Raises NoSuchPart, ForeignCursor, StoredValueLost.
+    after: `next` of the page before. label: of `browsing.Shown`. Raises NoSuchPart, ForeignCursor, StoredValueLost.
     """
     last = last_step(run)
     if last.kind == StepKind.FAN_OUT and not names:
-        return _page_of_parts(last, depth=depth, limit=limit, after=after)
+        shown = _shown(limit, label, source=str(last.pk))
+        return _page_of_parts(last, shown, depth=depth, after=after)
     output, base, rest = _output_of(last, names)
     source = f"{last.pk}:{output.sha256[:16]}"
     with output.text() as text:
         reader = Reader(text, base=base)
         at, pointer = reader.find(rest)
         place = _place(after, source=source, pointer=pointer)
-        return reader.show(at, pointer, _shown(limit, source=source), depth=depth, after=place)
+        return reader.show(at, pointer, _shown(limit, label, source=source), depth=depth, after=place)
 
 
 def read_whole(run: Run, names: tuple[str, ...] = ()) -> Whole:
@@ -146,15 +153,14 @@ def _output_of(last: Step, names: tuple[str, ...]) -> tuple[Output, str, tuple[s
     return Output(*rows[0]), browsing.child("", names[0]), names[1:]
 
 
-def _page_of_parts(last: Step, *, depth: int, limit: int, after: str | None) -> dict[str, Any]:
+def _page_of_parts(last: Step, shown: Shown, *, depth: int, after: str | None) -> dict[str, Any]:
     """The outputs of a fan-out as the list that they are. One that is a file is not read to count what is in it."""
-    source = str(last.pk)
-    place = _place(after, source=source, pointer="")
+    place = _place(after, source=str(last.pk), pointer="")
     first = place.index if place else 0
     parts = parts_with_output(last).values_list("output", "output_file")
     count = parts.count()
-    shown, members = _shown(limit, source=source), []
-    for index, row in enumerate(parts[first : first + limit], start=first):
+    members: list[dict[str, Any]] = []
+    for index, row in enumerate(parts[first : first + shown.limit], start=first):
         if shown.bytes_left <= 0:
             break
         members.append({"key": index, **_part_shown(Output(*row), index, shown, depth=depth - 1)})
@@ -201,13 +207,14 @@ def _stretch(output: Output, start: int, end: int | None) -> Generator[bytes, No
             yield text.read(at, min(CHUNK_BYTES, end - at))
 
 
-def _shown(limit: int, *, source: str) -> Shown:
+def _shown(limit: int, label: Callable[[Any], str] | None, *, source: str) -> Shown:
     limits = conf()
     return Shown(
         limit=limit,
         string_bytes=limits.result_string_max_bytes,
         bytes_left=limits.result_part_max_bytes,
         link=partial(_link, source),
+        label=label,
     )
 
 

@@ -1,6 +1,6 @@
 """A part of a JSON text as an answer shows it: what it is, and its first members. Pure.
 
-    container  {pointer, kind, count, size, members?, next?}
+    container  {pointer, kind, count, size, label?, members?, next?}
     text       {pointer, kind, value, is_cut?, size?}
     others     {pointer, kind, value}
 
@@ -19,6 +19,7 @@ from workflows.browsing.text import Text
 KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}
 NUMBER = "number"
 MEMBER_BYTES = 60  # what a member takes in an answer beside its key and value, about
+LABELLED_BYTES = 4_096
 _WHOLE_SIGNS = re.compile(r'(?:[^"\\]|\\(?:u[0-9a-fA-F]{4}|[^u]))*+')
 
 
@@ -46,12 +47,14 @@ class Shown:
     """How much one answer shows. limit: members of each container. string_bytes: of a text among them.
 
     bytes_left: of the whole answer, about; at least one member is shown. link: writes a Place down.
+    label: what to call a small container whose members are not shown.
     """
 
     limit: int
     string_bytes: int
     bytes_left: int
     link: Callable[[Place], str]
+    label: Callable[[Any], str] | None = None
 
     def take(self, count: int) -> None:
         self.bytes_left -= count
@@ -130,18 +133,19 @@ class Reader:
         if kind in ("object", "array"):
             if depth:
                 return self._members(at, pointer, shown, depth=depth)
-            stop = scanning.walk(self.text, at + 1)
-            node = {
-                "pointer": pointer,
-                "kind": kind,
-                "count": self._count(at, stop),
-                "size": stop.at - at,
-            }
-            return node, stop.at
+            return self._closed(at, pointer, kind, shown)
         if kind == "string":
             return self._string(at, pointer, shown, string_bytes=string_bytes)
         end = scanning.primitive_end(self.text, at)
         return {"pointer": pointer, "kind": kind, "value": scanning.loaded(self.text.read(at, end - at))}, end
+
+    def _closed(self, at: int, pointer: str, kind: str, shown: Shown) -> tuple[dict[str, Any], int]:
+        stop = scanning.walk(self.text, at + 1)
+        size = stop.at - at
+        node = {"pointer": pointer, "kind": kind, "count": self._count(at, stop), "size": size}
+        if shown.label is not None and size <= LABELLED_BYTES:
+            node["label"] = shown.label(scanning.loaded(self.text.read(at, size)))
+        return node, stop.at
 
     def _members(
         self,

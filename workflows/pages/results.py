@@ -28,6 +28,9 @@ from workflows.rights import may_see_payloads
 
 Part = Mapping[str, Any]
 CONTAINERS = ("object", "array")
+TITLES = ("title", "name", "label", "heading", "text", "id")  # the first that is a text calls an object
+LABEL_CHARS = 80
+SMALL_BYTES = 1_024  # the size of less is not worth a word
 
 
 @require_safe
@@ -58,7 +61,7 @@ def result_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
 def level(run: Run, pointer: str, after: str | None) -> dict[str, Any]:
     """What the page shows of the part at `pointer`. Raises NoSuchPart, StoredValueLost, ValueError."""
     names = browsing.parse(pointer)
-    part = results.read_part(run, names, depth=1, limit=conf().page_size, after=after)
+    part = results.read_part(run, names, depth=1, limit=conf().page_size, after=after, label=label)
     address = reverse("run-result", args=[run.pk])
     return {
         "kind": part["kind"],
@@ -93,6 +96,7 @@ def node(member: Part) -> dict[str, Any]:
         "key": named(member["key"]),
         "kind": member["kind"],
         "opens": is_container and has_more,
+        "label": member.get("label", ""),
         "note": note(member) if is_container else "",
         "value": None if is_container else written(member["value"]),
         "query": query(member["pointer"]) if has_more else "",
@@ -100,12 +104,23 @@ def node(member: Part) -> dict[str, Any]:
     }
 
 
+def label(value: Any) -> str:
+    """What a closed node is called beside its key: its title, or its entries if they are few and short."""
+    said = ""
+    if isinstance(value, dict):
+        texts = (value.get(name) for name in TITLES)
+        said = next((text for text in texts if isinstance(text, str) and text), "")
+    elif value and not any(isinstance(entry, dict | list) for entry in value):
+        said = ", ".join(written(entry) for entry in value)
+    return said if len(said) <= LABEL_CHARS else f"{said[:LABEL_CHARS]}…"
+
+
 def note(part: Part) -> str:
     """How much is in it: `12 entries · 3.4 MB`."""
     if part["kind"] not in CONTAINERS:
         return filesizeformat(part["size"]) if part.get("is_cut") else ""
     said = [] if part["count"] is None else [counted(part["kind"], part["count"])]
-    if part["size"] is not None and part["count"] != 0:
+    if part["size"] is not None and part["size"] >= SMALL_BYTES:
         said.append(filesizeformat(part["size"]))
     return " · ".join(said)
 
