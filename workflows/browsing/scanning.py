@@ -17,15 +17,16 @@ FIRST_BLOCK_BYTES = 1_024  # most values are small
 BLOCK_BYTES = 65_536
 GROWTH = 4
 PRIMITIVE_BYTES = 64  # the longest number that is written has 25
-COLLAPSES = 6  # rounds of dropping pairs; deeper ones are counted one by one
+COLLAPSES = 6  # rounds of dropping pairs; what is left is counted run by run
+WORTHWHILE = 0.9  # a round that leaves more than this part of a block was the last
 
 _SIGNS = re.compile(rb'["\[\]{},]')
 _PAIR = re.compile(rb"\[,*+\]")
-_RUNS = re.compile(rb",+|\[|\]")
+_RUNS = re.compile(rb",+|\[+|\]+")
 _PRIMITIVE = re.compile(rb"[^,\]}]+")
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NO_SHAPE = bytes(code for code in range(256) if code not in b"[]{},")
-_QUOTE, _COMMA = b'",'
+_QUOTE, _COMMA, _OPEN, _CLOSE = b'",[]'
 
 
 class Broken(ValueError):
@@ -80,7 +81,7 @@ def _pass(state: _Walk, plain: bytes, ahead: bytes, at: int) -> Stop | None:
     for _ in range(COLLAPSES):
         length = len(shape)
         shape = _PAIR.sub(b"", shape)
-        if len(shape) == length:
+        if len(shape) > WORTHWHILE * length:
             break
     depth, lowest, commas = _measure(shape, state.depth)
     is_key_here = lowest <= 1 and bool(state.needle) and state.needle in ahead
@@ -99,10 +100,10 @@ def _measure(shape: bytes, depth: int) -> tuple[int, int, int]:
     """The depth after `shape`, the lowest within, and how many commas are at depth 1."""
     lowest, commas = depth, 0
     for run in _RUNS.findall(shape):
-        if run == b"[":
-            depth += 1
-        elif run == b"]":
-            depth -= 1
+        if run[0] == _OPEN:
+            depth += len(run)
+        elif run[0] == _CLOSE:
+            depth -= len(run)
             lowest = min(lowest, depth)
         elif depth == 1:
             commas += len(run)
