@@ -72,6 +72,13 @@ class WorkflowSettings(BaseModel):
         262_144, ge=100, description="largest output kept in the step's row; a larger one goes to the storage"
     )
     output_max_bytes: int = Field(67_108_864, ge=1_024, description="largest output of a step, as JSON")
+    result_part_max_bytes: int = Field(
+        262_144, ge=1_024, description="where the answer with a part of a result ends, about"
+    )
+    result_string_max_bytes: int = Field(
+        2_000, ge=16, description="of a text in such an answer; all of it is given when it is asked for"
+    )
+    result_depth_max: int = Field(5, ge=1, le=64, description="levels that such an answer has at most")
     fan_out_max_parts: int = Field(10_000, ge=1, le=100_000, description="parts of a fan-out, at most")
     request_key_seconds: float = Field(
         86_400.0, gt=0, description="how long an idempotency key of a caller is remembered"

@@ -51,6 +51,13 @@ KINDS: dict[str, Kind] = {
         meaning="No workflow of this name, or not in this version, is installed on the server.",
         remedy="GET /api/v1/workflows lists the names and versions that can be started.",
     ),
+    "no-such-part": Kind(
+        status=404,
+        title="The result has no such part",
+        meaning="The pointer leads to nothing: the result has no member of this name, or fewer entries than that.",
+        remedy="“nearest” is how far the pointer leads. Ask with it as the “pointer” to see what is there; "
+        "indexes begin at 0, and names are as the result writes them.",
+    ),
     "method-not-allowed": Kind(
         status=405,
         title="This address does not take that method",

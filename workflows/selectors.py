@@ -18,6 +18,7 @@ from workflows.errors import UnknownWorkflow
 from workflows.models import Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
+from workflows.results import last_step
 from workflows.rights import actions_for
 from workflows.services.outputs import read_output, read_parts
 from workflows.states import RUN_TERMINAL, STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
@@ -232,7 +233,7 @@ def _fate(item: Item) -> dict[str, int | None]:
 
 def result(run: Run) -> Any:
     """The output of the run's last step; of a fan-out, those of its parts, in order. Raises StoredValueLost."""
-    last = run.steps.filter(parent__isnull=True).defer("output", "item").order_by("-position")[0]
+    last = last_step(run)
     if last.kind != StepKind.FAN_OUT:
         return read_output(last.id)
     return read_parts(last)

@@ -1,8 +1,10 @@
 """Large values in Django's storage: the local folder by default, S3 and others through `STORAGES`."""
 
 import hashlib
+from typing import cast
 from uuid import UUID
 
+from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
@@ -21,20 +23,39 @@ def save(name: str, content: bytes) -> str:
 
 def load(name: str, *, sha256: str) -> bytes:
     """The content stored as `name`. Raises StoredValueLost when it is missing, or not what was stored."""
+    with opened(name) as file:
+        content: bytes = file.read()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise damaged()
+    return content
+
+
+def opened(name: str) -> "File[bytes]":
+    """The file stored as `name`, to read from. Raises StoredValueLost when it is missing."""
     try:
-        with default_storage.open(name) as file:
-            content: bytes = file.read()
+        return cast("File[bytes]", default_storage.open(name))
     except FileNotFoundError:
         raise StoredValueLost(
             "A large result is missing from the storage; run the step that made it again.",
             code="stored-value-missing",
         ) from None
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise StoredValueLost(
-            "A large result is damaged in the storage; run the step that made it again.",
-            code="stored-value-damaged",
-        )
-    return content
+
+
+def verify(name: str, *, sha256: str) -> None:
+    """As `load`, without the content in memory."""
+    digest = hashlib.sha256()
+    with opened(name) as file:
+        for chunk in file.chunks():
+            digest.update(chunk)
+    if digest.hexdigest() != sha256:
+        raise damaged()
+
+
+def damaged() -> StoredValueLost:
+    return StoredValueLost(
+        "A large result is damaged in the storage; run the step that made it again.",
+        code="stored-value-damaged",
+    )
 
 
 def remove(name: str) -> None:

@@ -6,12 +6,13 @@ Only the socket is scripted: it tells what the journal holds, whenever the test 
 from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
+from django.contrib.staticfiles import finders
 from django.test import Client
 from playwright.sync_api import Locator, Page, Route, expect
 
 from outbox import wire
 from outbox.models import Entry
-from tests.browser.conftest import ORIGIN, STATIC
+from tests.browser.conftest import ORIGIN
 from tests.browser.scripted import ScriptedServer
 from workflows.models import Run
 
@@ -35,14 +36,19 @@ class ServedRun:
 
     def _answer(self, route: Route) -> None:
         asked = route.request
-        path = urlsplit(asked.url).path
+        path, query = urlsplit(asked.url).path, urlsplit(asked.url).query
         if path.startswith("/static/"):
-            route.fulfill(path=STATIC / path.rpartition("/")[2])
+            route.fulfill(path=finders.find(path.removeprefix("/static/")))
             return
         headers = {"accept": asked.headers.get("accept", "*/*")}
         kind = asked.headers.get("content-type", "")
         answer = self.client.generic(
-            asked.method, path, asked.post_data_buffer or b"", content_type=kind, headers=headers
+            asked.method,
+            path,
+            asked.post_data_buffer or b"",
+            content_type=kind,
+            headers=headers,
+            QUERY_STRING=query,
         )
         if answer.status_code == 302:  # Playwright does not route what a redirect leads to
             target = f'<meta http-equiv="refresh" content="0;url={answer["Location"]}">'

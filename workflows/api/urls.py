@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from workflows.api import verbs, views, workflows
+from workflows.api import results, verbs, views, workflows
 from workflows.api.events import run_events
 from workflows.api.problems import no_such_address
 
@@ -11,7 +11,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>", views.RunDetail.as_view(), name="run"),
     path("runs/<uuid:run_id>/events", run_events, name="run-events"),
     path("runs/<uuid:run_id>/items", views.RunItems.as_view(), name="run-items"),
-    path("runs/<uuid:run_id>/result", views.RunResult.as_view(), name="run-result"),
+    path("runs/<uuid:run_id>/result", results.RunResult.as_view(), name="run-result"),
     path("runs/<uuid:run_id>/steps", views.RunSteps.as_view(), name="run-steps"),
     path("runs/<uuid:run_id>/steps/<str:step>/attempts", views.StepAttempts.as_view(), name="step-attempts"),
     path("runs/<uuid:run_id>/steps/<str:step>/skip", verbs.StepSkip.as_view(), name="step-skip"),

@@ -12,14 +12,12 @@ from outbox import wire
 from workflows import selectors
 from workflows.api.cursors import items_cursor
 from workflows.api.pagination import chosen, page_of_runs, page_size, plain_text, whole_number
-from workflows.api.problems import problem
 from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
 from workflows.rights import may_see_payloads
 from workflows.states import RunState
 
 POLL_SECONDS = 5
-UNDONE = (RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAILED)
 
 
 def visible_run(request: Request, run_id: UUID) -> Run:
@@ -112,19 +110,3 @@ class RunItems(APIView):
         is_full = len(items) == limit
         following = wire.json_cursor(items[-1]["seq"], epoch=cursor.epoch) if is_full else None
         return Response({"items": items, "next": following})
-
-
-class RunResult(APIView):
-    def get(self, request: Request, run_id: UUID) -> Response:
-        """The output of the last step, once the run has completed."""
-        run = run_with_payloads(request, run_id)
-        if run.state in UNDONE:
-            detail = "The run was undone, and its result with it: run it again for a new one."
-            return problem("result-lost", detail, current_state=run.state)
-        if run.state != RunState.COMPLETED:
-            detail = f"The run is {run.state}: its result is there once it has completed."
-            answer = problem("run-not-finished", detail, current_state=run.state)
-            if not run.is_terminal:
-                answer["Retry-After"] = str(POLL_SECONDS)
-            return answer
-        return Response({"run": str(run.id), "result": selectors.result(run)})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from outbox import wire
 from workflows import events, storage
@@ -82,7 +82,12 @@ def read_parts(fan_out: Step) -> list[Any]:
 
     Raises StoredValueLost.
     """
+    rows = parts_with_output(fan_out).values_list("pk", "output", "output_file")
+    return [value if file is None else read_output(pk) for pk, value, file in rows]
+
+
+def parts_with_output(fan_out: Step) -> QuerySet[Step]:
+    """In the order of its items: their places are the indexes of its result."""
     has_one = Q(state__in=[StepState.COMPLETED, StepState.COMPENSATED])
     done = fan_out.parts.filter(has_one | Q(state=StepState.SKIPPED, output__isnull=False))
-    rows = done.order_by("index").values_list("pk", "output", "output_file")
-    return [value if file is None else read_output(pk) for pk, value, file in rows]
+    return done.order_by("index")
