@@ -1,6 +1,7 @@
 """`ctx`: what a handler sees of its run."""
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar, overload
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 
 from outbox import wire
 from streaming.llm import Model, Prompt
+from streaming.parsers import Parser
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
 from workflows.engine.items import Change, Keeper, NewItem, RejectedItem, item_key
@@ -18,8 +20,10 @@ from workflows.engine.storable import NotStorable, storable
 from workflows.errors import Fatal
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generate import Generated, generate
+from workflows.execution.half import HalfItem, NoHalfItem
 from workflows.execution.ports import Records
 from workflows.execution.signals import Signals
+from workflows.states import AttemptKind
 
 Output = TypeVar("Output")
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
@@ -53,6 +57,9 @@ class StepContext:
         self._activity_noted = time.monotonic()
         self._earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
         self._keeper = Keeper(self._earlier)
+        self._next_index = records.read_next_index() if step.items and lease.number > 1 else 0
+        self._revisions = itertools.count(1)
+        self._half: HalfItem | NoHalfItem = NoHalfItem()
         self.usage: dict[str, int] = {}
 
     @property
@@ -165,7 +172,10 @@ class StepContext:
         announced to operators, and the stream goes on. Raises Retryable, RetryAfter or Fatal for the model's faults.
         """
         done = tuple(item.value for item in self._earlier)
-        return (yield from generate(self, self._model(), prompt, items=items, done=done))
+        try:
+            return (yield from generate(self, self._model(), prompt, items=items, done=done))
+        finally:
+            self._half.end()
 
     def accept(self, item: Any) -> None:
         """Take a yielded item: validate, drop what an earlier attempt committed, and hand it to the buffer."""
@@ -190,7 +200,19 @@ class StepContext:
         key = item_key(value, field=self._step.item_key)
         change = self._keeper.admit(NewItem(key=key, type=declared.__name__, value=value))
         if change is not None:
+            self._next_index += isinstance(change, NewItem)
             self._put(change)
+
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> HalfItem | NoHalfItem:
+        """Who shows what is half written in an answer, if its objects are items of this step. Ends the one before."""
+        self._half.end()
+        self._half = NoHalfItem()
+        is_forward = self._lease.kind == AttemptKind.FORWARD
+        if self._step.items is items and is_forward and conf().partial_max_bytes:
+            self._half = HalfItem(
+                parser, self._records, next_index=lambda: self._next_index, revisions=self._revisions
+            )
+        return self._half
 
     def reject(self, rejected: RejectedItem) -> None:
         """Announce something that was to be an item and is none."""

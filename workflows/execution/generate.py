@@ -10,11 +10,12 @@ from pydantic import BaseModel, ValidationError
 from outbox import wire
 from streaming.conf import conf as streaming_conf
 from streaming.llm import Finish, Model, ModelRefused, ModelUnavailable, Prompt
-from streaming.parsers import End, NdjsonParser, Parsed, Result
+from streaming.parsers import End, NdjsonParser, Parsed, Parser, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem
 from workflows.engine.storable import storable
 from workflows.errors import Fatal, Retryable, RetryAfter
+from workflows.execution.half import HalfItem, NoHalfItem
 
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
 
@@ -25,6 +26,7 @@ class Listener(Protocol):
     usage: dict[str, int]
 
     def note_activity(self) -> None: ...
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> HalfItem | NoHalfItem: ...
     def reject(self, rejected: RejectedItem) -> None: ...
 
 
@@ -49,6 +51,7 @@ def generate(
     An answer that was cut raises Retryable after its last whole item: the next attempt goes on from there.
     """
     parser = NdjsonParser(streaming_conf().parser_limits())
+    half = ctx.half_item(parser, items)
     finish: Finish | None = None
     rejected = 0
     with _model_faults(), closing(model.stream(replace(prompt, done=(*prompt.done, *done)))) as stream:
@@ -58,6 +61,7 @@ def generate(
                 break
             ctx.note_activity()
             rejected += yield from _take(ctx, parser.feed(part.text), items)
+            half.follow(part.text)
             if parser.is_stopped:
                 break
     was_cut = finish is None or finish.reason != "stop"
