@@ -777,6 +777,11 @@ export class RunProgress extends HTMLElement {
     this.#changed(this.#run); // its times are in UTC until now
   }
 
+  /** The snapshot, moved on by what was heard since. */
+  get run() {
+    return this.#run;
+  }
+
   disconnectedCallback() {
     this.stream.stop();
     this.#observer?.disconnect();
@@ -796,7 +801,7 @@ export class RunProgress extends HTMLElement {
     this.#learnTime(event.time);
     const { type, data } = event;
     if (type === "item.committed") this.#addCard(event);
-    else if (type === "item.replaced") this.#fillCard(this.#cardOf(event), data);
+    else if (type === "item.replaced") this.fillCard(this.#cardOf(event), data);
     else if (type === "item.retracted") this.#dropCard(this.#cardOf(event));
     else if (type === "items.reset" && data.policy === "replace") this.#cardsOf(event.step).forEach((card) => this.#dropCard(card));
     else if (type === "message") this.#addSaid(event);
@@ -938,9 +943,9 @@ export class RunProgress extends HTMLElement {
   #addCard(event) {
     const list = this.#part("cards");
     if (!list || this.#part("cut")) return; // a list that shows only its beginning does not grow
-    const card = this.#clone("item");
+    const card = this.clone("item");
     Object.assign(card.dataset, { step: event.step, index: event.data.index, key: event.data.key, fresh: "" });
-    this.#fillCard(card, event.data);
+    this.fillCard(card, event.data);
     this.#show("empty", false);
     const place = this.#place(card);
     const isLater = (other) => this.#place(other).map((number, at) => number - place[at]).find(Boolean) > 0;
@@ -956,7 +961,8 @@ export class RunProgress extends HTMLElement {
     return [this.#run.steps.findIndex(({ name }) => name === part.of), part.index, Number(index)];
   }
 
-  #fillCard(card, { value }) {
+  /** An item's value into a clone of the page's card. */
+  fillCard(card, { value }) {
     if (!card) return;
     const shown = this.#painter.card(value);
     card.dataset.kind = shown.kind;
@@ -967,7 +973,7 @@ export class RunProgress extends HTMLElement {
   }
 
   #field(name, text) {
-    const row = this.#clone("field");
+    const row = this.clone("field");
     row.querySelector("dt").textContent = name;
     row.querySelector("dd").textContent = text;
     return row;
@@ -985,7 +991,7 @@ export class RunProgress extends HTMLElement {
     if (!list || !kind) return;
     let chip = list.querySelector(`[data-kind="${CSS.escape(kind)}"]`);
     if (!chip) {
-      chip = this.#clone("kind");
+      chip = this.clone("kind");
       chip.dataset.kind = kind;
       chip.querySelector("[data-part=name]").textContent = this.#painter.label(kind, {});
       chip.querySelector("button").addEventListener("click", () => this.#showOnly(this.#only === kind ? null : kind));
@@ -1027,7 +1033,7 @@ export class RunProgress extends HTMLElement {
     const isWarning = "warning" in (data.params ?? {});
     const list = this.#part(isWarning ? "warning-list" : "activity-list");
     if (!list) return;
-    const row = this.#clone("said");
+    const row = this.clone("said");
     row.querySelector("time").dateTime = time;
     localise(row.querySelector("time"));
     row.querySelector("[data-part=text]").textContent = data.text;
@@ -1056,7 +1062,7 @@ export class RunProgress extends HTMLElement {
     if (place) place.hidden = !isShown;
   }
 
-  #clone(name) {
+  clone(name) {
     return this.querySelector(`template[data-template="${name}"]`).content.firstElementChild.cloneNode(true);
   }
 }
