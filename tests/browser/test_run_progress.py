@@ -1,5 +1,7 @@
 """`<run-progress>` around the server's own markup, under the strictest policy, fed event by event."""
 
+import json
+import random
 import re
 import time
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import pytest
 from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from streaming.parsers import PartialReader
 from tests.browser.conftest import ORIGIN, STATIC
 from tests.browser.scripted import RUN, ScriptedServer
 from tests.browser.served import POLICY
@@ -278,6 +281,41 @@ def test_what_is_half_written_is_text_whatever_it_says(shown: ProgressPage) -> N
     assert shown.page.locator(".half img").count() == 0
     assert shown.page.evaluate("({}).x === undefined && ({}).y === undefined")
     assert shown.trouble == []
+
+
+def test_the_browser_comes_to_the_same_values_as_the_reader(shown: ProgressPage) -> None:
+    shown.open()
+    draw = random.Random(7)
+    cases = []
+    for _ in range(60):
+        value = {"a/b": any_value(draw, 4), "~": "\ud83d\ude00 \n", "__proto__": [any_value(draw, 3)]}
+        data, reader, taken = json.dumps(value).encode() + b" ", PartialReader(max_bytes=100_000), []
+        while data:
+            size = draw.randrange(1, 30)
+            reader.feed(data[:size])
+            data = data[size:]
+            taken.append(reader.take())
+        cases.append({"taken": taken, "text": json.dumps(value, sort_keys=True)})
+
+    texts = shown.page.evaluate(
+        """async (cases) => {
+          const { applyOps } = await import("/static/streaming/half-items.js");
+          return cases.map(({ taken }) => JSON.stringify(taken.reduce(applyOps, null)));
+        }""",
+        cases,
+    )
+    assert [json.loads(text) for text in texts] == [json.loads(case["text"]) for case in cases]
+
+
+def any_value(draw: random.Random, depth: int) -> Any:
+    match draw.randrange(6 if depth else 4):
+        case 0:
+            return draw.choice([None, True, 1.5, -7])
+        case 4:
+            return [any_value(draw, depth - 1) for _ in range(draw.randrange(4))]
+        case 5:
+            return {name: any_value(draw, depth - 1) for name in draw.sample("abcdefg", draw.randrange(4))}
+    return "".join(draw.choices('ab \\"ü\n', k=draw.randrange(30)))
 
 
 def test_two_steps_write_side_by_side_below_the_cards(shown: ProgressPage) -> None:

@@ -13,7 +13,8 @@ from streaming.parsers import DocumentParser, Limits, NdjsonParser, Parsed, Part
 from tests.unit.streaming.parsers.test_document_properties import FORMS, PATH_SETS, ROOTS, Impatient
 from tests.unit.streaming.parsers.test_ndjson_properties import CUTS, FRAGMENTS, VALUES
 
-OBJECTS = st.dictionaries(st.text(max_size=4), VALUES, max_size=5)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=5)
 
 
 def reading(data: bytes, *, step: int = 1, **options) -> PartialReader:
