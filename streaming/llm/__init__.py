@@ -15,8 +15,10 @@ from streaming.llm.offline import OfflineModel, Pace
 from streaming.llm.recorded import RecordedModel
 from streaming.llm.recorder import RecordingModel
 from streaming.llm.registry import get_model
+from streaming.llm.stopping import NEVER, Stop, Stopper
 
 __all__ = [
+    "NEVER",
     "Chunk",
     "Finish",
     "FinishReason",
@@ -29,6 +31,8 @@ __all__ = [
     "Prompt",
     "RecordedModel",
     "RecordingModel",
+    "Stop",
+    "Stopper",
     "Usage",
     "get_model",
 ]
