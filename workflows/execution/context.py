@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from outbox import wire
-from streaming.llm import Model, Prompt
+from streaming.llm import Model, Prompt, Stop
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
 from workflows.engine.items import Change, NewItem, RejectedItem, item_key, policy_for
@@ -154,6 +154,11 @@ class StepContext:
     def check_cancelled(self) -> None:
         """Raise when the work is no longer wanted: LeaseLost, nothing more can be written; or RunCancelled."""
         self._signals.check(self.step_name)
+
+    @property
+    def stop_signal(self) -> Stop:
+        """The same for another thread to ask, while this one waits: `ctx.stop_signal.is_set()`."""
+        return self._signals
 
     def note_activity(self) -> None:
         """Something is coming, though no item is whole yet: it counts for the idle limit, every few seconds."""

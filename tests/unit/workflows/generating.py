@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from streaming.llm import Chunk, Finish, Prompt, Usage
+from streaming.llm import NEVER, Chunk, Finish, Prompt, Stop, Usage
 from workflows.definitions import OnRejected, Skip
 from workflows.engine.items import RejectedItem
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
@@ -49,7 +49,7 @@ class Talker:
         self.closed = 0
         self._lock = threading.Lock()
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         with self._lock:
             if not prompt.system.startswith("You are given one object"):
                 self.prompts.append(prompt)
@@ -77,6 +77,7 @@ class Ear:
         self.rejected: list[RejectedItem] = []
         self.went_on = self.active = 0
         self.stop: Exception | None = None
+        self.stop_signal: Stop = NEVER
 
     def check_cancelled(self) -> None:
         if self.stop is not None:

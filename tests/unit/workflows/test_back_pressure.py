@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from streaming.llm import Chunk, Finish, Prompt, Usage
+from streaming.llm import NEVER, Chunk, Finish, Prompt, Stop, Usage
 from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import line
 from tests.unit.workflows.test_executor import ask_model, streaming_step
@@ -25,7 +25,7 @@ class Writer:
         self.items = items
         self.read = 0
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         for number in range(self.items):
             time.sleep(self.pause_seconds)
             self.read += 1

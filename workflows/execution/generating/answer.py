@@ -7,13 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol
 
-from streaming.llm import Finish, Model, ModelError, Prompt, Usage
+from streaming.llm import Chunk, Finish, Model, ModelError, Prompt, Stop, Stopper, Usage
 from streaming.parsers import AutoParser, End, NdjsonParser, Reason, Rejected, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem
 from workflows.errors import Truncated
+from workflows.execution.generating.aside import Aside
 from workflows.execution.generating.faults import fault_of, in_our_words
-from workflows.execution.generating.holding import Holding
+from workflows.execution.generating.holding import POLL_SECONDS, Holding
 from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
 from workflows.execution.generating.reasking import Reasked
 from workflows.execution.generating.rejections import Rejections
@@ -25,6 +26,10 @@ class Listener(Protocol):
     """The attempt that a model writes for, as far as the answer concerns it."""
 
     usage: dict[str, int]
+
+    @property
+    def stop_signal(self) -> Stop:
+        """Set once its work is no longer wanted."""
 
     def check_cancelled(self) -> None: ...
     def note_activity(self) -> None: ...
@@ -126,6 +131,8 @@ class Answer(Generic[ItemModel]):
             fault = error
         if finish is not None:
             self._count(finish.usage)
+        else:
+            self._ctx.check_cancelled()  # it may be that nobody let it come to its end
         was_cut = finish is None or finish.reason != "stop"
         rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
         yield from self._take(rest, parser)
@@ -137,8 +144,9 @@ class Answer(Generic[ItemModel]):
 
     def _read(self, parser: NdjsonParser | AutoParser) -> Generator[ItemModel, None, Finish | None]:
         """While the caller works on an item the stream is not read: a slow database slows the model down."""
-        with closing(self._model.stream(replace(self._prompt, done=tuple(self._done)))) as stream:
-            for part in stream:
+        prompt, stop = replace(self._prompt, done=tuple(self._done)), Stopper(self._ctx.stop_signal)
+        with closing(self._model.stream(prompt, stop=stop)) as stream:
+            while part := (yield from self._next(stream, stop)):
                 if isinstance(part, Finish):
                     return part
                 self._ctx.note_activity()
@@ -149,6 +157,27 @@ class Answer(Generic[ItemModel]):
                 if parser.is_stopped:
                     break
         return None
+
+    def _next(
+        self, stream: Generator[Chunk | Finish, None, None], stop: Stopper
+    ) -> Generator[ItemModel, None, Chunk | Finish | None]:
+        """What the model says next; None: nothing more. What comes right while it is silent is given meanwhile.
+
+        The read moves to another thread only while something is held, and one read at a time: a thread that always
+        reads ahead would need a queue with bounds of its own, and would read on while the database is slow.
+        """
+        if self._holding.is_empty:
+            return next(stream, None)
+        read = Aside(lambda: next(stream, None), name="longhaul-read")
+        try:
+            while not read.wait(POLL_SECONDS):
+                self._holding.listen()
+                yield from self._release()
+        finally:
+            if not read.is_over:  # nobody wants it any more, and only its own thread can end it
+                stop.set()
+                read.wait()
+        return read.result()
 
     def _take(self, results: Iterable[Result], parser: NdjsonParser | AutoParser) -> Iterator[ItemModel]:
         is_document = isinstance(parser, AutoParser) and bool(parser.is_document)
@@ -166,7 +195,14 @@ class Answer(Generic[ItemModel]):
         policy = self._rejections.reask() if no_item.text is not None else None
         if policy is None:
             return no_item
-        return Reasked(no_item, model=self._model, reading=self._reading, prompt=self._prompt, policy=policy)
+        return Reasked(
+            no_item,
+            model=self._model,
+            reading=self._reading,
+            prompt=self._prompt,
+            policy=policy,
+            stop=self._ctx.stop_signal,
+        )
 
     def _release(self, *, everything: bool = False) -> Iterator[ItemModel]:
         for piece in self._holding.take(everything=everything):
