@@ -9,19 +9,18 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from outbox import wire
 from streaming.llm import Model, Prompt, Stop
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
-from workflows.engine.items import Change, NewItem, RejectedItem, item_key, policy_for
+from workflows.engine.items import Change, RejectedItem, Repaired, policy_for
 from workflows.engine.lease import Lease
 from workflows.engine.overlap import Overlap
-from workflows.engine.storable import NotStorable, storable
-from workflows.errors import Fatal
+from workflows.engine.storable import storable
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
 from workflows.execution.ports import Records
 from workflows.execution.signals import Signals
+from workflows.execution.taking import new_item
 
 Output = TypeVar("Output")
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
@@ -57,6 +56,7 @@ class StepContext:
         self._policy = policy_for(step.on_retry, earlier)
         self._overlap = Overlap()
         self._rejections = Rejections(step.on_rejected)
+        self.repaired: Repaired | None = None
         self.usage: dict[str, int] = {}
 
     @property
@@ -211,25 +211,7 @@ class StepContext:
     def accept(self, item: Any) -> None:
         """Take a yielded item: validate, drop what an earlier attempt committed, and hand it to the buffer."""
         self.check_cancelled()
-        declared = self._step.items
-        if declared is None or not isinstance(item, declared):
-            wanted = declared.__name__ if declared else "nothing"
-            raise Fatal(
-                f"The step {self.step_name} yields {wanted}, not {type(item).__name__}.", code="wrong-item"
-            )
-        try:
-            value = storable(item.model_dump(mode="json"))
-        except NotStorable as error:
-            raise Fatal(f"An item of {self.step_name} holds {error}.", code="not-storable") from None
-        size, limit = len(wire.encode(value)), conf().item_max_bytes
-        if size > limit:
-            raise Fatal(
-                f"An item of {self.step_name} has {size} bytes, the limit is {limit}: "
-                "store the bulk, yield a reference.",
-                code="item-too-large",
-            )
-        key = item_key(value, field=self._step.item_key)
-        new = NewItem(key=key, type=declared.__name__, value=value)
+        new = new_item(item, self._step, repaired=self.repaired)
         changes = self._overlap.admit(new)
         if changes == [new]:
             self._overlap.note(new)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from streaming.llm import NEVER, Chunk, Finish, Prompt, Stop, Usage
 from workflows.definitions import OnRejected, Skip
-from workflows.engine.items import RejectedItem
+from workflows.engine.items import RejectedItem, Repaired
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
 
 Talk = Callable[[Prompt], Generator[Chunk | Finish, None, None]]
@@ -78,6 +78,8 @@ class Ear:
         self.went_on = self.active = 0
         self.stop: Exception | None = None
         self.stop_signal: Stop = NEVER
+        self.repaired: Repaired | None = None
+        self.marks: dict[str, Repaired | None] = {}  # of the items, by their text
 
     def check_cancelled(self) -> None:
         if self.stop is not None:
@@ -116,3 +118,4 @@ class Ear:
             except StopIteration as end:
                 return end.value
             self.given.append(item.text)  # type: ignore[attr-defined]
+            self.marks[item.text] = self.repaired  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol
 from streaming.llm import Chunk, Finish, Model, ModelError, Prompt, Stop, Stopper, Usage
 from streaming.parsers import AutoParser, End, NdjsonParser, Reason, Rejected, Result
 from workflows.conf import conf
-from workflows.engine.items import RejectedItem
+from workflows.engine.items import RejectedItem, Repaired
 from workflows.errors import Truncated
 from workflows.execution.generating.aside import Aside
 from workflows.execution.generating.faults import fault_of, in_our_words
@@ -26,6 +26,7 @@ class Listener(Protocol):
     """The attempt that a model writes for, as far as the answer concerns it."""
 
     usage: dict[str, int]
+    repaired: Repaired | None  # of the item that is being given, for what its handler makes of it
 
     @property
     def stop_signal(self) -> Stop:
@@ -216,8 +217,16 @@ class Answer(Generic[ItemModel]):
             if isinstance(outcome, NoItem):
                 self._reject(outcome)
             else:
-                yield outcome.item
-                self._note(outcome)
+                yield from self._hand_out(outcome)
+
+    def _hand_out(self, found: Found[ItemModel]) -> Iterator[ItemModel]:
+        # By time, not by identity: a handler may yield another item made of this one.
+        self._ctx.repaired = found.repaired
+        try:
+            yield found.item
+        finally:
+            self._ctx.repaired = None
+        self._note(found)
 
     def _reject(self, no_item: NoItem) -> None:
         self._ctx.reject(no_item.rejected)

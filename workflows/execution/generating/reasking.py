@@ -12,7 +12,7 @@ from streaming.parsers import NdjsonParser, Parsed, Result
 from streaming.prompts import reask_prompt, reask_text
 from workflows.conf import conf
 from workflows.definitions import ReAsk
-from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
+from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading, repaired
 
 logger = logging.getLogger(__name__)
 
@@ -107,11 +107,16 @@ class Reasked(Generic[ItemModel]):
             self.usages.append(finish.usage)
         match [*results, *rest]:
             case [Parsed() as only] if end.kind == "complete":
-                position = self.no_item.rejected.position
-                return self._reading.check(
-                    only.value, position, pointer=no_item.pointer, is_repaired=only.repaired
-                )
+                return self._judge(only, no_item.pointer)
         return no_item
+
+    def _judge(self, only: Parsed, pointer: str) -> Found[ItemModel] | NoItem:
+        position = self.no_item.rejected.position
+        judged = self._reading.check(only.value, position, pointer=pointer)
+        if isinstance(judged, NoItem):
+            return judged
+        mark = repaired("asking", self.no_item.text or "", position)
+        return replace(judged, is_repaired=only.repaired, repaired=mark)
 
     def _prompt_for(self, no_item: NoItem) -> Prompt:
         material = self._prompt.text if self._policy.material else ""
