@@ -15,10 +15,9 @@ from streaming.llm.offline import OfflineModel, Pace
 from streaming.llm.recorded import RecordedModel
 from streaming.llm.recorder import RecordingModel
 from streaming.llm.registry import get_model
-from streaming.llm.stopping import NEVER, Stop, Stopper
+from streaming.llm.stopping import Stop, Stopper
 
 __all__ = [
-    "NEVER",
     "Chunk",
     "Finish",
     "FinishReason",

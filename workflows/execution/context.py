@@ -177,23 +177,25 @@ class StepContext:
         *,
         items: type[ItemModel],
         paths: Sequence[str | Sequence[str]] = (),
+        document: type[BaseModel] | None = None,
         repair: bool = False,
         resume: bool = True,
     ) -> Generator[ItemModel, None, Generated]:
         """Stream a model's answer as validated items: `result = yield from ctx.generate(prompt, items=Finding)`.
 
         paths: where items stand in a document, such as `findings.item`, for answers that come as one; those that come
-        as lines are read too. repair: mend what is almost JSON. resume: tell the model what earlier attempts committed,
-        if the step keeps it, so that it goes on after that; False: it starts from nothing. A piece that is no item is
-        announced to operators and meets the step's `on_rejected`. Raises Truncated, RetryAfter, Retryable or Fatal for
-        the model's faults.
+        as lines are read too. document: the model of that document, which structured output holds the answer to.
+        repair: mend what is almost JSON. resume: tell the model what earlier attempts committed, if the step keeps it,
+        so that it goes on after that; False: it starts from nothing. A piece that is no item is announced to operators
+        and meets the step's `on_rejected`. Raises Truncated, RetryAfter, Retryable or Fatal for the model's faults.
         """
         done = tuple(item.value for item in self._policy.tell()) if resume else ()
-        reading = Reading(items=items, paths=(paths,) if isinstance(paths, str) else paths, repair=repair)
+        where = (paths,) if isinstance(paths, str) else paths
+        reading = Reading(items=items, paths=where, document=document, repair=repair)
         answer = Answer(
             self,
             self._model(),
-            replace(prompt, done=(*prompt.done, *done)),
+            replace(prompt, done=(*prompt.done, *done), schema=reading.schema or prompt.schema),
             reading=reading,
             rejections=self._rejections,
         )

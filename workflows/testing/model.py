@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from streaming.llm import NEVER, Chunk, Finish, FinishReason, Model, Prompt, Stop, Usage
+from streaming.llm import Chunk, Finish, FinishReason, Model, Prompt, Usage
 from streaming.llm.base import ndjson_line
+from streaming.llm.stopping import NEVER, Stop
 
 Piece = str | BaseModel | Mapping[str, Any] | Exception
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from streaming.llm import NEVER, Chunk, Finish, Prompt, Stop, Usage
+from streaming.llm import Chunk, Finish, Prompt, Usage
+from streaming.llm.stopping import NEVER, Stop
 from workflows.definitions import OnRejected, Skip
 from workflows.engine.items import RejectedItem, Repaired
 from workflows.execution.generating import Answer, Generated, Reading, Rejections

@@ -6,7 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
-from streaming.llm import NEVER, Chunk, Finish, Prompt, Stop, Usage
+from streaming.llm import Chunk, Finish, Prompt, Usage
+from streaming.llm.stopping import NEVER, Stop
 from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import line
 from tests.unit.workflows.test_executor import ask_model, streaming_step

@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
 
-from streaming.llm import NEVER, Chunk, Finish, ModelUnavailable, Prompt, Stop, Usage
+from streaming.llm import Chunk, Finish, ModelUnavailable, Prompt, Usage
+from streaming.llm.stopping import NEVER, Stop
 from tests.fakes import FakeRecords
 from tests.unit.workflows.test_executor import answering, ask_model, streaming_step
 from workflows.definitions import step

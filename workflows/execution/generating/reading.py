@@ -50,11 +50,13 @@ class NoItem:
 class Reading(Generic[ItemModel]):
     """items: the model of each object.  paths: where they stand in a document; without any they come as lines.
 
-    repair: mend what is almost JSON.  Raises Fatal for paths that make no sense.
+    document: the model of that document, for providers that hold an answer to its schema.  repair: mend what is almost
+    JSON.  Raises Fatal for paths that make no sense, and for a document without any.
     """
 
     items: type[ItemModel]
     paths: Sequence[str | Sequence[str]] = ()
+    document: type[BaseModel] | None = None
     repair: bool = False
     limits: Limits = field(default_factory=lambda: streaming_conf().parser_limits())
 
@@ -63,6 +65,16 @@ class Reading(Generic[ItemModel]):
             self.parser()
         except ParserError as error:
             raise Fatal(str(error), code="wrong-paths") from None
+        if self.document is not None and not self.paths:
+            raise Fatal(
+                f"The items of a {self.document.__name__} stand at paths= of it: name them, or leave out document=.",
+                code="wrong-paths",
+            )
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """Of the whole answer. None: it is lines, or nobody said what it is."""
+        return self.document.model_json_schema() if self.document else None
 
     def parser(self) -> NdjsonParser | AutoParser:
         if self.paths:
