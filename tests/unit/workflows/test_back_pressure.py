@@ -65,15 +65,16 @@ def test_the_model_is_not_read_while_the_database_is_slow(run, pause_seconds, it
         target=lambda: outcomes.append(run(streaming_step(ask_model), records=records, model=model))
     )
     work.start()
-    assert records.waits.wait(30)
-    time.sleep(0.3)  # in which a model that were read would have written the rest
-    read = model.read
-    time.sleep(0.1)
-    assert read == model.read <= most
-    if committer:
-        assert records.committer == committer
-
-    records.go.set()
-    work.join(30)
+    try:
+        assert records.waits.wait(30)
+        time.sleep(0.3)  # in which a model that were read would have written the rest
+        read = model.read
+        time.sleep(0.1)
+        assert read == model.read <= most
+        if committer:
+            assert records.committer == committer
+    finally:
+        records.go.set()  # the flush thread, which all tests share, may wait for it
+        work.join(30)
     assert isinstance(outcomes[0], Succeeded)
     assert [change.value["text"] for change in records.committed] == [str(number) for number in range(items)]

@@ -12,9 +12,9 @@ from streaming.parsers import AutoParser, End, NdjsonParser, Reason, Rejected, R
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem, Repaired
 from workflows.errors import Truncated
-from workflows.execution.generating.aside import Aside
+from workflows.execution.generating.aside import beside
 from workflows.execution.generating.faults import fault_of, in_our_words
-from workflows.execution.generating.holding import POLL_SECONDS, Holding
+from workflows.execution.generating.holding import Holding
 from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
 from workflows.execution.generating.reasking import Reasked
 from workflows.execution.generating.rejections import Rejections
@@ -162,23 +162,14 @@ class Answer(Generic[ItemModel]):
     def _next(
         self, stream: Generator[Chunk | Finish, None, None], stop: Stopper
     ) -> Generator[ItemModel, None, Chunk | Finish | None]:
-        """What the model says next; None: nothing more. What comes right while it is silent is given meanwhile.
-
-        The read moves to another thread only while something is held, and one read at a time: a thread that always
-        reads ahead would need a queue with bounds of its own, and would read on while the database is slow.
-        """
+        """What the model says next; None: nothing more. What comes right while it is silent is given meanwhile."""
         if self._holding.is_empty:
             return next(stream, None)
-        read = Aside(lambda: next(stream, None), name="longhaul-read")
-        try:
-            while not read.wait(POLL_SECONDS):
-                self._holding.listen()
-                yield from self._release()
-        finally:
-            if not read.is_over:  # nobody wants it any more, and only its own thread can end it
-                stop.set()
-                read.wait()
-        return read.result()
+        return (yield from beside(lambda: next(stream, None), meanwhile=self._meanwhile, stop=stop))
+
+    def _meanwhile(self) -> Iterator[ItemModel]:
+        self._holding.listen()
+        yield from self._release()
 
     def _take(self, results: Iterable[Result], parser: NdjsonParser | AutoParser) -> Iterator[ItemModel]:
         is_document = isinstance(parser, AutoParser) and bool(parser.is_document)
