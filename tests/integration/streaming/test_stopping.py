@@ -1,7 +1,9 @@
 """A model that is silent is stopped by another thread: the connection is closed, and nobody waits on."""
 
+import ssl
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.integration.streaming.chat_server import (
     greeting,
     usage,
 )
+from tests.integration.streaming.test_openai_failures import own_certificate
 
 SOON_SECONDS = 2.0  # promised is one; a busy machine is late
 FIRST = '{"n":1}\n'
@@ -150,3 +153,17 @@ def test_an_answer_may_be_read_by_one_thread_after_another(patient, chat_server)
     assert parts[:3] == [Chunk("a"), Chunk("b"), Chunk("c")]
     assert isinstance(parts[3], Finish)
     assert list(stream) == []
+
+
+def test_a_connection_with_tls_is_closed_as_well(patient, chat_server, tmp_path, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate, key = own_certificate(tmp_path)
+    context.load_cert_chain(certificate, key)
+    chat_server.socket = context.wrap_socket(chat_server.socket, server_side=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    listening = Listening(replace(patient, base_url=f"https://127.0.0.1:{chat_server.server_port}/v1"))
+    assert listening.has_begun.wait(DEADLINE_SECONDS), listening.error
+
+    assert listening.seconds_to_end() < SOON_SECONDS
+    assert chat_server.client_left.wait(SOON_SECONDS)
+    assert (listening.parts, listening.error) == ([Chunk(FIRST)], None)
