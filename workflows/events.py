@@ -16,6 +16,10 @@ from workflows.engine.outcomes import ErrorInfo
 TYPES: "dict[str, type[EventData]]" = {}
 
 
+def is_none(value: object) -> bool:
+    return value is None
+
+
 class EventData(BaseModel):
     """Base of all event data. Subclasses name their wire type and audience."""
 
@@ -234,12 +238,22 @@ class AttemptCancelled(AttemptEnded, EventData):
     AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
 
 
+class RepairedData(BaseModel):
+    """The item is not what the model wrote at first: it was respelled, or the model was asked for it again."""
+
+    by: Literal["respelling", "asking"]
+    position: int = Field(description="byte offset of what was written at first in the model's answer")
+    size: int = Field(description="its bytes, in UTF-8")
+    sha256: str = Field(description="of it, in hex; of its canonical JSON, where it was JSON of another form")
+
+
 class ItemCommitted(EventData):
     TYPE: ClassVar[str] = "item.committed"
     index: int
     key: str
     type: str
     value: dict[str, Any]
+    repaired: RepairedData | None = Field(None, exclude_if=is_none, description="left out for most items")
 
 
 class ItemReplaced(EventData):
@@ -247,6 +261,7 @@ class ItemReplaced(EventData):
     index: int
     key: str
     value: dict[str, Any]
+    repaired: RepairedData | None = Field(None, exclude_if=is_none, description="left out for most items")
 
 
 class ItemRetracted(EventData):

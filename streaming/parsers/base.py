@@ -67,7 +67,7 @@ class Parsed(NamedTuple):
 
     value: an object, if it was a line; any JSON, if it stood at a path of a document.  pointer: where in the
     document (RFC 6901), empty for a line.  path: which of the configured paths it stood at.  key: its name in
-    the object that holds it.  repaired: it was no JSON as written (see `repair`).
+    the object that holds it.  repaired: it was no JSON as written (see `repair`).  raw: then, the text as written.
     """
 
     value: Any
@@ -76,6 +76,7 @@ class Parsed(NamedTuple):
     path: str = ""
     key: str | None = None
     repaired: bool = False
+    raw: str = ""
 
 
 class Rejected(NamedTuple):

@@ -11,6 +11,7 @@ from outbox import frames, wire
 from outbox.frames import read_latest
 from outbox.nudge import Breaker
 from streaming.llm import Prompt
+from streaming.llm.stopping import NEVER, Stop
 from streaming.parsers import apply_ops
 from workflows.definitions import Retry, Workflow, step
 from workflows.events import ItemPartial
@@ -44,8 +45,8 @@ class Watched(ScriptedModel):
         self.run: Run
         self.kept: list[Any] = []
 
-    def stream(self, prompt: Prompt) -> Generator[Any, None, None]:
-        for part in super().stream(prompt):
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Any, None, None]:
+        for part in super().stream(prompt, stop=stop):
             self.kept.append(kept_of(self.run))
             yield part
 
@@ -105,7 +106,8 @@ def test_of_an_attempt_that_ends_in_the_middle_nothing_is_kept(engine):
     assert [item["text"] for item in engine.items(run, "write")] == ["one", "two"]
 
 
-def test_the_next_attempt_counts_on(engine, redis_client):
+def test_the_next_attempt_counts_on(engine, redis_client, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "MODEL_MAX_CONTINUATIONS": 0}
     model = Watched('{"text":"one"}\n{"text":"tw', finish="length")
     run = start(engine, model)
     engine.model.script('{"text":"one"}\n', '{"text":"t', 'wo"}\n')

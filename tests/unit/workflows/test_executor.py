@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from streaming.llm import ModelRefused, ModelUnavailable, Prompt
+from streaming.llm.stopping import NEVER, Stop
 from tests.fakes import FakeRecords
 from workflows.definitions import step
 from workflows.engine.items import CommittedItem, ItemsReset, NewItem, RejectedItem, RetractedItem
@@ -322,8 +323,8 @@ class Slow(ScriptedModel):
         super().__init__()
         self.script(*pieces, finish="content_filter")  # cut, and not gone on with
 
-    def stream(self, prompt: Prompt) -> Generator[Any, None, None]:
-        for part in super().stream(prompt):
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Any, None, None]:
+        for part in super().stream(prompt, stop=stop):
             time.sleep(0.03)
             yield part
 

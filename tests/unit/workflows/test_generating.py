@@ -1,11 +1,15 @@
 """An answer as items: lines and documents, what is rejected, and how a cut one is gone on with."""
 
+import hashlib
+
 import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from streaming.llm import ModelUnavailable, Prompt
+from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import Ear, Talker, line, says
 from workflows.definitions import FailAfter, ReAsk, Skip, step
+from workflows.engine.items import CommittedItem, Repaired, ReplacedItem
 from workflows.errors import DefinitionError, Fatal, Retryable, Truncated
 
 
@@ -63,6 +67,21 @@ def test_what_is_almost_json_is_mended_only_when_asked_for():
         ["[{text: 'a',}]", "b"] if strict.rejected else ["b"],
         ["a", "b"],
     )
+
+
+@pytest.mark.parametrize("paths", [(), ("notes.item",)])
+def test_what_was_mended_is_marked_with_the_hash_of_what_was_written(paths):
+    ear, written = Ear(), "{text: 'é',}"
+    text = f'{{"notes":[{{"text":"a"}},{written}]}}' if paths else line("a") + written + "\n"
+    ear.hear(Talker(says(text)), paths=paths, repair=True)
+    assert ear.marks["a"] is None
+    assert ear.marks["é"] == Repaired(
+        by="respelling",
+        position=text.index(written),
+        size=len(written.encode()),
+        sha256=hashlib.sha256(written.encode()).hexdigest(),
+    )
+    assert ear.repaired is None
 
 
 def test_a_broken_document_is_never_called_complete():
@@ -220,3 +239,18 @@ def test_a_step_is_refused_with_what_is_no_policy_or_could_never_apply():
     with pytest.raises(DefinitionError, match="yields no items"):
         step(title="x", on_rejected=FailAfter(1))(list_notes)
     assert step(title="x")(list_notes).on_rejected == Skip()
+
+
+def test_an_item_that_a_handler_made_of_a_mended_one_is_marked_too(run):
+    from tests.unit.workflows.test_executor import Note, answering, streaming_step
+
+    def shout(ctx):
+        for note in ctx.generate(Prompt(system="", text=""), items=Note, repair=True):
+            yield Note(text=note.text.upper())
+
+    records = FakeRecords(earlier=[CommittedItem(index=0, key="OLD", value={"text": "old"})])
+    model = answering(line("a"), "{text: 'b'}\n", "{text: 'old'}\n")
+    run(streaming_step(shout, item_key="text"), model=model, records=records, number=2)
+    marks = [change.repaired for change in records.committed]
+    assert [mark and mark.by for mark in marks] == [None, "respelling", "respelling"]
+    assert isinstance(records.committed[2], ReplacedItem)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
 
 from streaming.llm import Chunk, Finish, ModelUnavailable, Prompt, Usage
+from streaming.llm.stopping import NEVER, Stop
 from tests.fakes import FakeRecords
 from tests.unit.workflows.test_executor import answering, ask_model, streaming_step
 from workflows.definitions import step
@@ -118,7 +119,7 @@ class Interrupted:
         self.cuts = cuts
         self.roll = random.Random(seed)
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         size, overlap, end = self.cuts.pop(0) if self.cuts else (10**6, 0, "stop")
         rest = self.texts[max(0, len(prompt.done) - overlap) :]
         text = "".join(f'{{"text":"{text}"}}\n' for text in rest)

@@ -1,5 +1,6 @@
 """One rejected item is asked for again, keeps its place, and never holds up more than it may."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 from streaming.llm import Chunk, Finish, ModelUnavailable, Prompt, Usage
 from tests.unit.workflows.generating import Ear, Talker, line, says
 from workflows.definitions import FailAfter, ReAsk
+from workflows.engine.items import Repaired
 from workflows.errors import Retryable, RunCancelled
 from workflows.testing import Unscripted
 
@@ -102,6 +104,19 @@ def test_an_item_that_does_not_come_right_is_rejected_as_it_was_first_written(ag
     assert ear.given == ["a", '[{"txt":"b"}]', "c", "d"]
     assert ear.rejected[0].reason == "schema: text: Field required"
     assert (generated.rejected, generated.reasked) == (1, 0)
+
+
+def test_one_that_came_right_is_marked_with_the_hash_of_what_was_written_at_first():
+    ear, written = Ear(), '{"text":oh}'
+    model = Talker(says(line("a"), written + "\n"), again=[says('{"text":2}'), says(line("b"))])
+    ear.hear(model, on_rejected=ReAsk(times=2))
+    assert ear.marks["a"] is None
+    assert ear.marks["b"] == Repaired(
+        by="asking",
+        position=len(line("a")),
+        size=len(written),
+        sha256=hashlib.sha256(written.encode()).hexdigest(),
+    )
 
 
 def test_it_may_be_asked_for_more_than_once_and_is_told_the_new_fault():

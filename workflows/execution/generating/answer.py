@@ -9,11 +9,12 @@ from typing import Any, Generic, Protocol
 
 from pydantic import BaseModel
 
-from streaming.llm import Finish, Model, ModelError, Prompt, Usage
+from streaming.llm import Chunk, Finish, Model, ModelError, Prompt, Stop, Stopper, Usage
 from streaming.parsers import AutoParser, End, NdjsonParser, Parser, Reason, Rejected, Result
 from workflows.conf import conf
-from workflows.engine.items import RejectedItem
+from workflows.engine.items import RejectedItem, Repaired
 from workflows.errors import Truncated
+from workflows.execution.generating.aside import beside
 from workflows.execution.generating.faults import fault_of, in_our_words
 from workflows.execution.generating.holding import Holding
 from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
@@ -28,6 +29,11 @@ class Listener(Protocol):
     """The attempt that a model writes for, as far as the answer concerns it."""
 
     usage: dict[str, int]
+    repaired: Repaired | None  # of the item that is being given, for what its handler makes of it
+
+    @property
+    def stop_signal(self) -> Stop:
+        """Set once its work is no longer wanted."""
 
     def check_cancelled(self) -> None: ...
     def note_activity(self) -> None: ...
@@ -130,6 +136,8 @@ class Answer(Generic[ItemModel]):
             fault = error
         if finish is not None:
             self._count(finish.usage)
+        else:
+            self._ctx.check_cancelled()  # it may be that nobody let it come to its end
         was_cut = finish is None or finish.reason != "stop"
         rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
         yield from self._take(rest, parser)
@@ -141,9 +149,10 @@ class Answer(Generic[ItemModel]):
 
     def _read(self, parser: NdjsonParser | AutoParser) -> Generator[ItemModel, None, Finish | None]:
         """While the caller works on an item the stream is not read: a slow database slows the model down."""
+        prompt, stop = replace(self._prompt, done=tuple(self._done)), Stopper(self._ctx.stop_signal)
         half = self._ctx.half_item(parser, self._reading.items)
-        with closing(self._model.stream(replace(self._prompt, done=tuple(self._done)))) as stream:
-            for part in stream:
+        with closing(self._model.stream(prompt, stop=stop)) as stream:
+            while part := (yield from self._next(stream, stop)):
                 if isinstance(part, Finish):
                     return part
                 self._ctx.note_activity()
@@ -155,6 +164,18 @@ class Answer(Generic[ItemModel]):
                 if parser.is_stopped:
                     break
         return None
+
+    def _next(
+        self, stream: Generator[Chunk | Finish, None, None], stop: Stopper
+    ) -> Generator[ItemModel, None, Chunk | Finish | None]:
+        """What the model says next; None: nothing more. What comes right while it is silent is given meanwhile."""
+        if self._holding.is_empty:
+            return next(stream, None)
+        return (yield from beside(lambda: next(stream, None), meanwhile=self._meanwhile, stop=stop))
+
+    def _meanwhile(self) -> Iterator[ItemModel]:
+        self._holding.listen()
+        yield from self._release()
 
     def _take(self, results: Iterable[Result], parser: NdjsonParser | AutoParser) -> Iterator[ItemModel]:
         is_document = isinstance(parser, AutoParser) and bool(parser.is_document)
@@ -172,7 +193,14 @@ class Answer(Generic[ItemModel]):
         policy = self._rejections.reask() if no_item.text is not None else None
         if policy is None:
             return no_item
-        return Reasked(no_item, model=self._model, reading=self._reading, prompt=self._prompt, policy=policy)
+        return Reasked(
+            no_item,
+            model=self._model,
+            reading=self._reading,
+            prompt=self._prompt,
+            policy=policy,
+            stop=self._ctx.stop_signal,
+        )
 
     def _release(self, *, everything: bool = False) -> Iterator[ItemModel]:
         for piece in self._holding.take(everything=everything):
@@ -186,8 +214,16 @@ class Answer(Generic[ItemModel]):
             if isinstance(outcome, NoItem):
                 self._reject(outcome)
             else:
-                yield outcome.item
-                self._note(outcome)
+                yield from self._hand_out(outcome)
+
+    def _hand_out(self, found: Found[ItemModel]) -> Iterator[ItemModel]:
+        # By time, not by identity: a handler may yield another item made of this one.
+        self._ctx.repaired = found.repaired
+        try:
+            yield found.item
+        finally:
+            self._ctx.repaired = None
+        self._note(found)
 
     def _reject(self, no_item: NoItem) -> None:
         self._ctx.reject(no_item.rejected)
