@@ -20,8 +20,8 @@ ROOMS = {
         {"management"},
     ],
     "streaming": [
-        {"apps", "parsers", "prompts"},
-        {"conf", "hints"},
+        {"apps", "parsers"},
+        {"conf", "hints", "prompts"},
         {"llm", "gateway"},
         {"fanout"},
         {"management"},
