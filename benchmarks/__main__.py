@@ -13,11 +13,13 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.machine import description
 from benchmarks.measuring import Benchmark, Effort, Request
+from benchmarks.parsers.measure import measure as measure_parsers
 from benchmarks.relay.measure import measure as measure_relay
 from benchmarks.table import table
 
 BENCHMARKS = {
     "relay": Benchmark("throughput, latency and cost per event of the outbox's relay", measure_relay),
+    "parsers": Benchmark("speed, growth and memory of the parsers of model output", measure_parsers),
 }
 
 
