@@ -1,7 +1,7 @@
 """Ours, and what others would read the same chunks with. Each is given an answer's chunks and counts the values."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ijson
@@ -18,11 +18,11 @@ ROOM = Limits(max_document_bytes=10**12, max_items=10**9)
 Reader = Callable[[Chunks], int]
 
 
-def read_lines(chunks: Chunks) -> int:
+def read_lines(chunks: Chunks | Sequence[str]) -> int:
     return _read(NdjsonParser(ROOM), chunks)
 
 
-def read_document(chunks: Chunks) -> int:
+def read_document(chunks: Chunks | Sequence[str]) -> int:
     return _read(DocumentParser([PATH], ROOM), chunks)
 
 
@@ -31,7 +31,7 @@ def skip_document(chunks: Chunks) -> int:
     return _read(DocumentParser(["nothing"], ROOM), chunks)
 
 
-def _read(parser: Parser, chunks: Chunks) -> int:
+def _read(parser: Parser, chunks: Chunks | Sequence[str]) -> int:
     count = 0
     for chunk in chunks:
         count += len(parser.feed(chunk))

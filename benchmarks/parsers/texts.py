@@ -49,5 +49,10 @@ def as_document(found: Sequence[bytes]) -> bytes:
     return OPENING + b",".join(found) + CLOSING
 
 
+def cut_text(text: str, size: int) -> Sequence[str]:
+    """As a provider gives it: no character is cut, so a chunk may have some more bytes."""
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
 def cut(text: bytes, size: int) -> Chunks:
     return [text[start : start + size] for start in range(0, len(text), size)]

@@ -18,6 +18,8 @@ FOUND = of_length(4_000)
     ("reader", "form", "count"),
     [
         (readers.read_lines, as_lines, len(FOUND)),
+        (readers.read_lines, lambda found: as_lines(found).decode(), len(FOUND)),
+        (readers.read_document, lambda found: as_document(found).decode(), len(FOUND)),
         (readers.read_lines_plainly, as_lines, len(FOUND)),
         (readers.read_document, as_document, len(FOUND)),
         (readers.read_document_plainly, as_document, len(FOUND)),
@@ -45,11 +47,8 @@ def test_those_who_parse_the_prefix_get_a_value_from_each_one(reparse):
 
 
 def test_a_reader_that_misses_a_value_is_given_no_speed():
-    chunks = cut(as_lines(FOUND), 24)
-    pair = Pair("lines", lambda chunks: 1, readers.read_lines_plainly, chunks, len(FOUND), None)
-
-    with pytest.raises(NotArrived, match=f"found 1 of {len(FOUND)}"):
-        pair.play(1)
+    with pytest.raises(NotArrived, match="lines: ours found 1 of 2"):
+        Pair("lines", lambda: 1, lambda: 2, size=100, count=2).play(1)
 
 
 def test_work_is_done_in_turns_and_every_other_turn_is_in_reverse():
