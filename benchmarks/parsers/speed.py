@@ -8,7 +8,7 @@ from benchmarks.figures import Figure, Target
 from benchmarks.measuring import NotArrived
 from benchmarks.memory import MEGABYTE
 from benchmarks.parsers import readers
-from benchmarks.parsers.texts import as_document, as_lines, cut, cut_text, of_length
+from benchmarks.parsers.texts import as_document, as_lines, cut, cut_text, of_length, respelled
 from benchmarks.parsers.turns import in_turns
 
 SMALL, LARGE = 24, 65_536  # bytes a chunk: a few words, as a model says them; what a socket gives at once
@@ -50,7 +50,12 @@ class Pair:
 def pairs(size: int) -> list[Pair]:
     """`size`: bytes of the answer."""
     found = of_length(size)
-    return [*_lines(as_lines(found), len(found)), *_documents(as_document(found), len(found))]
+    others = respelled(found)
+    return [
+        *_lines(as_lines(found), len(found)),
+        *_documents(as_document(found), len(found)),
+        *_respelled(as_lines(others), as_document(others), len(found)),
+    ]
 
 
 def _lines(text: bytes, count: int) -> list[Pair]:
@@ -78,4 +83,21 @@ def _documents(text: bytes, count: int) -> list[Pair]:
         Pair(f"{name} 64 kB, floor json.loads", partial(ours, large), whole, size, count),
         Pair(f"{skipped} 24 B", partial(skip, small), partial(skip_bare, small), size, 0),
         Pair(f"{skipped} 64 kB", partial(skip, large), partial(skip_bare, large), size, 0),
+    ]
+
+
+def _respelled(lines: bytes, document: bytes, count: int) -> list[Pair]:
+    return [
+        Pair(
+            f"{name}, with 12.50 and \\u00dc, chunks of {said}",
+            partial(ours, cut(text, chunk)),
+            partial(floor, cut(text, chunk)),
+            len(text),
+            count,
+        )
+        for name, ours, floor, text in (
+            ("NdjsonParser", readers.read_lines, readers.read_lines_plainly, lines),
+            ("DocumentParser", readers.read_document, readers.read_document_plainly, document),
+        )
+        for chunk, said in ((SMALL, "24 B"), (LARGE, "64 kB"))
     ]

@@ -41,6 +41,14 @@ def of_length(size: int, *, seed: int = 1) -> list[bytes]:
     raise AssertionError("objects() has no end")
 
 
+def respelled(found: Sequence[bytes]) -> list[bytes]:
+    """The same with what JSON has several spellings for: a price such as 12.50, an escaped letter."""
+    return [
+        value.replace("Ü".encode(), b"\\u00dc").replace(b',"page"', b',"price":12.50,"page"')
+        for value in found
+    ]
+
+
 def as_lines(found: Sequence[bytes]) -> bytes:
     return b"\n".join(found) + b"\n"
 

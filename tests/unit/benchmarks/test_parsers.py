@@ -7,7 +7,7 @@ from benchmarks.parsers import memory, readers
 from benchmarks.parsers.crowd import crowds
 from benchmarks.parsers.growth import lengths
 from benchmarks.parsers.speed import Pair
-from benchmarks.parsers.texts import as_document, as_lines, cut, of_length
+from benchmarks.parsers.texts import as_document, as_lines, cut, of_length, respelled
 from benchmarks.parsers.turns import in_turns
 
 FOUND = of_length(4_000)
@@ -37,6 +37,14 @@ def test_the_objects_are_of_the_size_that_the_figures_are_told_for():
 
     assert 190 < sum(lengths) / len(lengths) < 220
     assert json.loads(FOUND[0])["title"] == "Clause 1 – Übergabe"
+
+
+def test_an_object_that_is_spelled_otherwise_says_the_same_and_a_price():
+    (first, *_) = respelled(FOUND)
+
+    assert b'"price":12.50' in first
+    assert b"\\u00dcbergabe" in first
+    assert {**json.loads(FOUND[0]), "price": 12.5} == json.loads(first)
 
 
 @pytest.mark.parametrize("reparse", [readers.reparse_with_pydantic_core, readers.reparse_with_jiter])
