@@ -9,7 +9,7 @@ import jiter
 import pydantic_core
 
 from benchmarks.parsers.texts import PATH, Chunks
-from streaming.parsers import DocumentParser, Limits, NdjsonParser, Parsed, Parser
+from streaming.parsers import AutoParser, DocumentParser, Limits, NdjsonParser, Parsed, Parser
 from streaming.parsers.skipping import FAST
 
 # The limits that look at each value are the defaults; those of the answer as a whole make room for the long ones.
@@ -24,6 +24,11 @@ def read_lines(chunks: Chunks | Sequence[str]) -> int:
 
 def read_document(chunks: Chunks | Sequence[str]) -> int:
     return _read(DocumentParser([PATH], ROOM), chunks)
+
+
+def read_either(chunks: Chunks) -> int:
+    """Lines or a document, told from the beginning."""
+    return _read(AutoParser([PATH], ROOM), chunks)
 
 
 def skip_document(chunks: Chunks) -> int:

@@ -72,6 +72,7 @@ def _lines(text: bytes, count: int) -> list[Pair]:
 def _documents(text: bytes, count: int) -> list[Pair]:
     small, large, words = cut(text, SMALL), cut(text, LARGE), cut_text(text.decode(), SMALL)
     ours, bare, size = readers.read_document, readers.read_document_plainly, len(text)
+    either = readers.read_either
     skip, skip_bare = readers.skip_document, readers.skip_document_plainly
     whole = partial(readers.read_whole_document, large)
     name = "DocumentParser, chunks of"
@@ -81,6 +82,13 @@ def _documents(text: bytes, count: int) -> list[Pair]:
         Pair(f"{name} 24 characters", partial(ours, words), partial(bare, small), size, count),
         Pair(f"{name} 64 kB", partial(ours, large), partial(bare, large), size, count, TWO_FIFTHS),
         Pair(f"{name} 64 kB, floor json.loads", partial(ours, large), whole, size, count),
+        Pair(
+            "AutoParser, a document, chunks of 24 B",
+            partial(either, small),
+            partial(bare, small),
+            size,
+            count,
+        ),
         Pair(f"{skipped} 24 B", partial(skip, small), partial(skip_bare, small), size, 0),
         Pair(f"{skipped} 64 kB", partial(skip, large), partial(skip_bare, large), size, 0),
     ]

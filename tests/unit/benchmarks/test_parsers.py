@@ -20,6 +20,8 @@ FOUND = of_length(4_000)
         (readers.read_lines, as_lines, len(FOUND)),
         (readers.read_lines, lambda found: as_lines(found).decode(), len(FOUND)),
         (readers.read_document, lambda found: as_document(found).decode(), len(FOUND)),
+        (readers.read_either, as_lines, len(FOUND)),
+        (readers.read_either, as_document, len(FOUND)),
         (readers.read_lines_plainly, as_lines, len(FOUND)),
         (readers.read_document, as_document, len(FOUND)),
         (readers.read_document_plainly, as_document, len(FOUND)),

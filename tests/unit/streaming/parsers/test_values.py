@@ -74,6 +74,12 @@ def test_what_needs_a_second_look_is_not_read_quickly(text):
     assert ValueReader(Limits()).quick(text.encode()) is UNSURE
 
 
+def test_a_number_that_is_longer_than_it_may_be_is_not_read_quickly():
+    text = b'{"a":100000000000000.100000000000000}'  # 31 characters, and no digit would be lost
+
+    assert ValueReader(Limits(max_number_chars=30)).quick(text) is UNSURE
+
+
 @pytest.mark.parametrize(
     "text",
     [
