@@ -7,8 +7,8 @@ from typing import NamedTuple
 from streaming.parsers.base import Position
 
 BOM = b"\xef\xbb\xbf"
-NEWLINE = b"\n"[0]  # to look for a byte is many times quicker than for bytes
 SURROGATE = re.compile("[\ud800-\udfff]")
+NEWLINE = b"\n"[0]  # to look for a byte is many times quicker than for bytes
 
 
 class Line(NamedTuple):
