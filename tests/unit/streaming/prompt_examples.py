@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from documents import flows
 from documents.findings import Finding
-from streaming.prompts import document_prompt, item_prompt
+from streaming.prompts import document_prompt, item_prompt, reask_prompt
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -64,5 +64,6 @@ PROMPTS: dict[str, Callable[[], str]] = {
     "item_prompt_in_german": lambda: item_prompt(Source, task=TASK, example=CLAUSE.source, language="German"),
     "document_prompt": lambda: document_prompt(Contract, task=TASK, example=CONTRACT, paths=PATHS),
     "whole_document_prompt": lambda: document_prompt(Source, task=TASK, example=CLAUSE.source, paths=[""]),
+    "reask_prompt": lambda: reask_prompt(Source),
     "finding_prompt": lambda: item_prompt(Finding, task=flows.TASK, example=flows.EXAMPLE),
 }
