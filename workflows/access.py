@@ -14,12 +14,14 @@ from django.utils.crypto import constant_time_compare
 
 from outbox.models import Audience
 from streaming.gateway import PooledAccess, Seen
-from workflows.events import ItemCommitted, ItemRejected, ItemReplaced, ItemRetracted
+from workflows.events import ItemCommitted, ItemPartial, ItemRejected, ItemReplaced, ItemRetracted
 from workflows.rights import may_see_payloads
 from workflows.selectors import runs_visible_to
 
 # What came of a run, rather than how it went.
-PAYLOAD_TYPES = frozenset({ItemCommitted.TYPE, ItemReplaced.TYPE, ItemRetracted.TYPE, ItemRejected.TYPE})
+PAYLOAD_TYPES = frozenset(
+    {ItemCommitted.TYPE, ItemPartial.TYPE, ItemReplaced.TYPE, ItemRetracted.TYPE, ItemRejected.TYPE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,15 @@ class WorkflowSettings(BaseModel):
     activity_interval_seconds: float = Field(
         5.0, gt=0, description="how often words of a model count as activity"
     )
+    partial_interval_seconds: float = Field(
+        0.1, ge=0.02, description="shortest pause between two frames of a half-written item"
+    )
+    partial_max_bytes: int = Field(
+        28_000, ge=0, description="a half-written item is shown up to this length, as written; 0: none is"
+    )
+    partial_ttl_seconds: int = Field(
+        60, ge=1, description="how long it is kept for those who come, after its last frame"
+    )
     frames_max_entries: int = Field(10_000, ge=100, description="ephemeral frames that a shard keeps, about")
     retry_after_max_seconds: float = Field(
         86_400.0, gt=0, description="longest wait that another side may ask for"

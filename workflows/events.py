@@ -319,6 +319,21 @@ class StepProgress(EventData):
     unit: str
 
 
+class ItemPartial(EventData):
+    """Ephemeral: never stored, without seq. What is new of an item that is being written; see `streaming.parsers.ops`.
+
+    It may yet be refused, and its numbers and literals are there once they are final. `set` with an empty pointer is
+    all of it; null: it will not become an item. Sent for items that have not been committed.
+    """
+
+    TYPE: ClassVar[str] = "item.partial"
+    index: int = Field(description="the one that it will have, if it becomes a new item")
+    rev: int = Field(
+        description="grows with each frame of an attempt; after a hole only a `set` of all counts"
+    )
+    ops: list[tuple[Literal["set", "push", "append"], str, Any]]
+
+
 def message(data: EventData, *, step: str | None = None, attempt: int | None = None) -> Message:
     """The outbox message that announces `data`; step and attempt go into the envelope."""
     headers: dict[str, Any] = {}

@@ -50,6 +50,18 @@ class Position(NamedTuple):
     offset: int
 
 
+class Opened(NamedTuple):
+    """A value that has begun and has not closed, as far as the parser has looked. position: of its first byte.
+
+    is_in_line: it is one of many lines, where a line break may be the end of one that was broken off.
+    """
+
+    position: Position
+    pointer: str = ""
+    path: str = ""
+    is_in_line: bool = False
+
+
 class Parsed(NamedTuple):
     """One complete value. It is final: nothing that follows in the text changes it.
 
@@ -109,6 +121,10 @@ class Parser(Protocol):
     @property
     def is_stopped(self) -> bool:
         """A limit of the whole answer was passed: nothing more will be taken, so the model may be closed."""
+
+    @property
+    def opened(self) -> Opened | None:
+        """The value that is being written. The same one until it is taken, refused, or seen to be none."""
 
     def feed(self, chunk: bytes | str) -> list[Result]:
         """What became certain through this chunk, in order. Raises ParserError after `close()`."""

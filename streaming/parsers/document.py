@@ -12,7 +12,7 @@ may therefore have been prose, and the search goes on; the document is the first
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from streaming.parsers.base import End, ParserError, Position, Reason, Result
+from streaming.parsers.base import End, Opened, ParserError, Position, Reason, Result
 from streaming.parsers.collector import Collector
 from streaming.parsers.limits import Limits
 from streaming.parsers.lines import Encoder
@@ -65,6 +65,10 @@ class DocumentParser:
     def is_stopped(self) -> bool:
         is_lost = self._stage == self._losing and len(self._rest) >= self._limits.max_raw_bytes
         return self._out.is_stopped or is_lost
+
+    @property
+    def opened(self) -> Opened | None:
+        return self._walker.opened(self._done) if self._walker and not self._out.is_stopped else None
 
     def feed(self, chunk: bytes | str) -> list[Result]:
         if self._is_closed:

@@ -3,7 +3,9 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -56,9 +58,12 @@ def keys_of(page: Page) -> list[str]:
     ]
 
 
+def items_of(stack: Stack, run: str) -> list[dict[str, Any]]:
+    return list(stack.get(f"/api/v1/runs/{run}/items", params={"limit": 200}).json()["items"])
+
+
 def stored_keys(stack: Stack, run: str) -> list[str]:
-    items = stack.get(f"/api/v1/runs/{run}/items", params={"limit": 200}).json()["items"]
-    return [item["key"] for item in items]
+    return [item["key"] for item in items_of(stack, run)]
 
 
 def test_a_document_goes_in_and_a_live_report_comes_out(page: Page, stack: Stack) -> None:
@@ -98,6 +103,33 @@ def test_a_document_goes_in_and_a_live_report_comes_out(page: Page, stack: Stack
     expect(page.locator("h1")).to_contain_text("lease")
     assert foreign == []
     assert trouble == []
+
+
+def test_a_finding_is_seen_growing_before_it_is_a_card(page: Page, stack: Stack) -> None:
+    sign_in(page, stack)
+    # Each state of each half card, as the page painted it: looking from outside would miss most.
+    page.add_init_script(
+        """globalThis.grown = [];
+        addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+          const half = document.querySelector(".halves > .half blockquote:not([hidden])");
+          if (half && grown.at(-1) !== half.textContent) grown.push(half.textContent);
+        }).observe(document, { subtree: true, childList: true, characterData: true }));"""
+    )
+    run = hand_in(page)
+    half = page.locator(".halves > .half")
+    expect(half.locator("blockquote")).to_be_visible(timeout=RUN_MS)
+    expect(half).to_contain_text("Being written…")
+    picture(page, "being-written")
+    expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=RUN_MS)
+
+    expect(half).to_have_count(0)
+    grown = page.evaluate("grown")
+    quotes = [item["value"]["quote"] for item in items_of(stack, run)]
+    assert all(any(quote.startswith(part) for quote in quotes) for part in grown)
+    assert [
+        before for before, after in pairwise(grown) if len(before) < len(after) and after.startswith(before)
+    ]
+    assert keys_of(page) == stored_keys(stack, run)
 
 
 def test_the_page_survives_a_restart_of_the_web_process(page: Page, stack: Stack) -> None:

@@ -1,6 +1,7 @@
 """`ctx`: what a handler sees of its run."""
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from outbox import wire
 from streaming.llm import Model, Prompt
+from streaming.parsers import Parser
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
 from workflows.engine.items import Change, NewItem, RejectedItem, item_key, policy_for
@@ -20,8 +22,10 @@ from workflows.engine.storable import NotStorable, storable
 from workflows.errors import Fatal
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
+from workflows.execution.half import HalfItem, NoHalfItem
 from workflows.execution.ports import Records
 from workflows.execution.signals import Signals
+from workflows.states import AttemptKind
 
 Output = TypeVar("Output")
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
@@ -57,6 +61,9 @@ class StepContext:
         self._policy = policy_for(step.on_retry, earlier)
         self._overlap = Overlap()
         self._rejections = Rejections(step.on_rejected)
+        self._next_index = records.read_next_index() if step.items and lease.number > 1 else 0
+        self._revisions = itertools.count(1)
+        self._half: HalfItem | NoHalfItem = NoHalfItem()
         self.usage: dict[str, int] = {}
 
     @property
@@ -196,6 +203,7 @@ class StepContext:
         try:
             return (yield from answer.give())
         finally:
+            self._half.end()
             self._overlap.end()
 
     def go_on(self) -> None:
@@ -230,6 +238,7 @@ class StepContext:
             self._overlap.note(new)
             changes = self._policy.admit(new)
         if changes:
+            self._next_index += sum(isinstance(change, NewItem) for change in changes)
             self._put(*changes)
 
     def finish(self) -> None:
@@ -237,6 +246,17 @@ class StepContext:
         for change in self._policy.finish():
             self._put(change)
         self._buffer.flush()
+
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> HalfItem | NoHalfItem:
+        """Who shows what is half written in an answer, if its objects are items of this step. Ends the one before."""
+        self._half.end()
+        self._half = NoHalfItem()
+        is_forward = self._lease.kind == AttemptKind.FORWARD
+        if self._step.items is items and is_forward and conf().partial_max_bytes:
+            self._half = HalfItem(
+                parser, self._records, next_index=lambda: self._next_index, revisions=self._revisions
+            )
+        return self._half
 
     def reject(self, rejected: RejectedItem) -> None:
         """Announce something that was to be an item and is none."""

@@ -17,8 +17,8 @@ from workflows.models import Item, Step
 from workflows.services.journal import record
 
 
-def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> None:
-    """Write a batch of items and their events in one commit; indexes follow the step's last one.
+def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> int:
+    """Write a batch of items and their events in one commit; indexes follow the step's last one. Returns the next.
 
     Raises LeaseLost when another attempt owns the step by now; nothing is written then.
     """
@@ -49,6 +49,7 @@ def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> No
                     data=change.value, seq=first + offset, attempt=lease.number
                 )
     failpoint("workflows.items.committed", lease)
+    return index
 
 
 def _take_away(lease: Lease, changes: Sequence[Change]) -> None:

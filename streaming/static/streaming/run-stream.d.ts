@@ -70,7 +70,7 @@ export interface Snapshot {
 
 export interface Envelope<Data = Record<string, unknown>> {
   v: 1;
-  /** Absent on ephemeral frames, such as `step.progress`. */
+  /** Absent on ephemeral frames: `step.progress`, `item.partial`. */
   seq?: number;
   id?: string;
   type: string;
@@ -200,6 +200,12 @@ export class Painter {
 /** `<run-progress>`: keeps server-rendered markup true. */
 export class RunProgress extends HTMLElement {
   stream: RunStream;
+  /** The snapshot, moved on by what was heard since. */
+  readonly run: Snapshot;
+  /** An item's value into a clone of the page's card. */
+  fillCard(card: Element, item: { value: Record<string, unknown> }): void;
+  /** Of a `<template data-template="…">` of the page. */
+  clone(name: string): Element;
 }
 
 declare global {

@@ -7,9 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from streaming.llm import Chunk, Finish, Prompt, Usage
+from streaming.parsers import Parser
 from workflows.definitions import OnRejected, Skip
 from workflows.engine.items import RejectedItem
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
+from workflows.execution.half import NoHalfItem
 
 Talk = Callable[[Prompt], Generator[Chunk | Finish, None, None]]
 
@@ -91,6 +93,9 @@ class Ear:
 
     def go_on(self) -> None:
         self.went_on += 1
+
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> NoHalfItem:
+        return NoHalfItem()
 
     def hear(
         self,

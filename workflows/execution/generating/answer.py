@@ -7,8 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol
 
+from pydantic import BaseModel
+
 from streaming.llm import Finish, Model, ModelError, Prompt, Usage
-from streaming.parsers import AutoParser, End, NdjsonParser, Reason, Rejected, Result
+from streaming.parsers import AutoParser, End, NdjsonParser, Parser, Reason, Rejected, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem
 from workflows.errors import Truncated
@@ -17,6 +19,7 @@ from workflows.execution.generating.holding import Holding
 from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
 from workflows.execution.generating.reasking import Reasked
 from workflows.execution.generating.rejections import Rejections
+from workflows.execution.half import HalfItem, NoHalfItem
 
 ENDING = (Reason.TOO_MANY_ITEMS, Reason.DOCUMENT_TOO_LONG)
 
@@ -29,6 +32,7 @@ class Listener(Protocol):
     def check_cancelled(self) -> None: ...
     def note_activity(self) -> None: ...
     def reject(self, rejected: RejectedItem) -> None: ...
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> HalfItem | NoHalfItem: ...
     def go_on(self) -> None:
         """The model is asked to go on: what it gave so far is durable now, and may come again."""
 
@@ -137,6 +141,7 @@ class Answer(Generic[ItemModel]):
 
     def _read(self, parser: NdjsonParser | AutoParser) -> Generator[ItemModel, None, Finish | None]:
         """While the caller works on an item the stream is not read: a slow database slows the model down."""
+        half = self._ctx.half_item(parser, self._reading.items)
         with closing(self._model.stream(replace(self._prompt, done=tuple(self._done)))) as stream:
             for part in stream:
                 if isinstance(part, Finish):
@@ -146,6 +151,7 @@ class Answer(Generic[ItemModel]):
                 # What was asked for again may have come too; most pieces of text bring neither.
                 if results or not self._holding.is_empty:
                     yield from self._take(results, parser)
+                half.follow(part.text)
                 if parser.is_stopped:
                     break
         return None
