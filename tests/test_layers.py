@@ -20,8 +20,8 @@ ROOMS = {
         {"management"},
     ],
     "streaming": [
-        {"apps", "folding", "parsers", "prompts"},
-        {"conf", "hints"},
+        {"apps", "folding", "parsers"},
+        {"conf", "hints", "prompts"},
         {"llm", "gateway"},
         {"fanout"},
         {"management"},

@@ -76,7 +76,7 @@ class DocumentParser:
         data = chunk if isinstance(chunk, bytes) and not self._encoder.half else self._encoder.bytes_of(chunk)
         self._held.append(data)
         self._fed += len(data)
-        if self._closer in data or self._fed > self._look_at:
+        if data.find(self._closer) >= 0 or self._fed > self._look_at:  # `in` takes twice as long
             self._read()
             return self._out.drain()
         return []
