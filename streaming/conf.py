@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, field_validator, model_validator
 
 from outbox.conf import read_settings
 from streaming.parsers.limits import Limits
+from streaming.prices import Price
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -61,6 +62,12 @@ class StreamingSettings(BaseModel):
     model_recording_log: Path | None = Field(
         None, description="file that counts what `recorded` was asked and said; empty: none"
     )
+    model_prices: Json[dict[str, Price]] = Field(
+        '{"offline": {"input": 0, "output": 0}}',
+        validate_default=True,
+        description='what a million tokens cost, by name or pattern: {"gpt-4.1*": {"input": 2, "output": 8}}',
+    )
+    model_prices_currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="of MODEL_PRICES")
     offline_extractor: str = Field(
         "documents.extraction.extract", description="dotted path: text of the prompt -> objects"
     )

@@ -20,7 +20,7 @@ ROOMS = {
         {"management"},
     ],
     "streaming": [
-        {"apps", "folding", "parsers"},
+        {"apps", "folding", "parsers", "prices"},
         {"conf", "hints", "prompts"},
         {"llm", "gateway"},
         {"fanout"},
