@@ -23,8 +23,8 @@ class Workflow:
     on_failure: "stop" keeps what is done and waits for an operator; "compensate" undoes it, newest first.
     deadline: seconds from the start of a run after which whatever is unfinished fails. retry_budget: retries that all
     steps of a run may spend together in a round, so that a sick service is not asked attempts × steps times.
-    budget: what a run may use of models, all rounds together. Unlike the rest it is not frozen when a run starts: raised
-    here, a run that came to its end goes on.
+    budget: what a run may use of models, all rounds together. It is not frozen when a run starts: raised here, a run
+    that it stopped goes on when it is retried.
     erase: `erase(run_id, input)` removes what the steps and the upload left outside the engine, called by
     `services.erase` after the run has ended; it may be called twice.
     trusted_input: the input names things that only the application may name (a stored file), so nobody starts it

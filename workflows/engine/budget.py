@@ -48,9 +48,7 @@ class Limits:
         return None
 
 
-def limits_of(
-    budget: Budget | None, *, workflow: str, tokens: int, cost: Decimal, currency: str
-) -> Limits:
+def limits_of(budget: Budget | None, *, workflow: str, tokens: int, cost: Decimal, currency: str) -> Limits:
     """The smaller of what the workflow declares and what the settings say; there, 0 is no limit."""
     own = f"the budget of workflow {workflow}"
     declared = budget or None
