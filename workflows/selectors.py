@@ -22,7 +22,7 @@ from workflows.results import last_step
 from workflows.rights import actions_for
 from workflows.services.outputs import read_output, read_parts
 from workflows.states import RUN_TERMINAL, STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
-from workflows.usage import usage_of
+from workflows.usage import total, usage_of, usage_of_steps
 
 Link = Callable[[str], str]
 Viewer = User | AnonymousUser | None
@@ -64,10 +64,11 @@ def snapshot(
     """
     stream = Stream.objects.get(key=run.id)
     steps = steps_of(run) if steps is None else steps
-    usage = usage_of([run.id])[run.id]
+    used = usage_of_steps(run.id)
+    usage = total(list(used.values()))
     return {
         **_row(run, steps, stream, usage, link=link, viewer=viewer),
-        "steps": [step_snapshot(step) for step in steps],
+        "steps": [step_snapshot(step, usage=used.get(step.id)) for step in steps],
     }
 
 
@@ -148,8 +149,8 @@ def _row(
     }
 
 
-def step_snapshot(step: Step) -> dict[str, Any]:
-    """A step as the snapshot shows it."""
+def step_snapshot(step: Step, *, usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A step as the snapshot shows it. usage: of `usage_of_steps`; None when it asked no model."""
     return {
         "name": step.name,
         "title": step.title,
@@ -167,6 +168,7 @@ def step_snapshot(step: Step) -> dict[str, Any]:
         "started_at": moment(step.started_at),
         "finished_at": moment(step.finished_at),
         "error": _public(step.error),
+        "usage": usage,
     }
 
 

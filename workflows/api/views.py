@@ -16,6 +16,7 @@ from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
 from workflows.rights import may_see_payloads
 from workflows.states import RunState
+from workflows.usage import usage_of_parts, usage_of_steps
 
 POLL_SECONDS = 5
 
@@ -80,10 +81,11 @@ class RunSteps(APIView):
         parent = plain_text(request.query_params.get("parent"), name="parent")
         with selectors.consistent_read():
             if parent is None:
-                steps = selectors.steps_of(run)
+                steps, used = selectors.steps_of(run), usage_of_steps(run.id)
             else:
                 steps = selectors.parts_of(run, parent, after=after, limit=limit)
-        rows = [selectors.step_snapshot(step) for step in steps]
+                used = usage_of_parts(steps)
+        rows = [selectors.step_snapshot(step, usage=used.get(step.id)) for step in steps]
         more = parent is not None and len(rows) == limit
         return Response({"steps": rows, "next": steps[-1].index if more else None})
 
