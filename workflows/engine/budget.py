@@ -74,7 +74,7 @@ def _smaller(one: Limit | None, other: Limit | None) -> Limit | None:
     return one if one.amount <= other.amount else other
 
 
-def shown(amount: Decimal) -> str:
-    """With separators, and no more than four decimals: `12,000`, `0.0312`."""
-    text = f"{amount:,.4f}"
+def shown(amount: Decimal, *, digits: int = 4) -> str:
+    """With separators, and no more than so many decimals: `12,000`, `0.0312`."""
+    text = f"{amount:,.{digits}f}"
     return text.rstrip("0").rstrip(".")

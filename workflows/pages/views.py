@@ -62,6 +62,7 @@ def show(
         said,
         is_cut=len(items) > limit,
         is_withheld=is_withheld,
+        shows_usage=True,
         now=timezone.now(),
         deeds=deeds,
     )
@@ -75,13 +76,15 @@ def page_context(
     *,
     is_cut: bool,
     is_withheld: bool = False,
+    shows_usage: bool = False,
     now: datetime,
     deeds: Deeds | None = None,
 ) -> dict[str, Any]:
     """Everything that `runs/detail.html` shows. items: as of `selectors.page_items`; said: of `said_so_far`.
 
-    is_withheld: what came of the run is not for this reader.
+    is_withheld: what came of the run is not for this reader. shows_usage: what it took of models, and cost, is.
     """
+    run = run if shows_usage else without_usage(run)
     model = item_model(run)
     noun = nouns(model)
     painter = Painter(words=words(), now=now, noun=noun, labels=field_labels(model))
@@ -105,6 +108,8 @@ def page_context(
         "blank": painter.card(blank),
         "is_cut": is_cut,
         "is_withheld": is_withheld,
+        "shows_usage": shows_usage,
+        "used": painter.used(run),
         "has_items": (model is not None or bool(items)) and not is_withheld,
         "items_title": label(noun[1], {}),
         "items_count": sum(step["items_count"] for step in run["steps"]),
@@ -117,6 +122,11 @@ def page_context(
             "now": wire.timestamp(now),
         },
     }
+
+
+def without_usage(run: Snapshot) -> Snapshot:
+    """For readers whose business it is not: the browser gets the whole snapshot, so it must not be in there."""
+    return {**run, "usage": None, "steps": [{**step, "usage": None} for step in run["steps"]]}
 
 
 def in_order(run: Snapshot, items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
