@@ -10,7 +10,9 @@ from django.urls import reverse
 from pydantic import BaseModel
 
 from streaming.llm import Finish, ModelUnavailable, Prompt, Usage
+from streaming.llm.openai import OpenAIModel
 from tests.factories import NOW
+from tests.integration.streaming.chat_server import DEADLINE_SECONDS, ChatHandler, delta, running_chat_server
 from workflows.definitions import Budget, Retry, Workflow, fan_out, registry, step
 from workflows.errors import LeaseLost
 from workflows.models import Attempt, Run
@@ -183,6 +185,28 @@ def test_a_model_that_writes_beyond_the_budget_is_stopped_and_its_items_are_kept
     assert longhaul.model.closed_count == 1, "the connection ends, so that nothing more is paid"
     (stopped,) = usage(run, "read")
     assert 110 <= stopped["tokens_in"] + stopped["tokens_out"] <= 113
+
+
+def test_the_connection_to_the_provider_is_closed_when_the_budget_is_spent(
+    longhaul, reading, set_budget, monkeypatch
+):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    set_budget(tokens=150)
+    with running_chat_server() as server:
+
+        def write_for_ever(chat: ChatHandler) -> None:
+            chat.begin()
+            chat.hang(repeat=delta(content=LINE % "on and on"))
+
+        server.answer = write_for_ever
+        longhaul.model.otherwise = OpenAIModel(name="small", base_url=server.base_url)
+        run = longhaul.finish(longhaul.start(reading))
+        assert server.client_left.wait(DEADLINE_SECONDS)
+        assert len(server.requests) == 1
+    assert run.error["code"] == "budget-exceeded"
+    (stopped,) = usage(run, "read")
+    assert stopped["tokens_in"] == 100
+    assert 50 <= stopped["tokens_out"] < 60
 
 
 def test_a_workflow_has_a_budget_of_its_own_and_an_undo_has_none(longhaul, prices):
