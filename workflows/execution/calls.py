@@ -40,7 +40,7 @@ class Spent:
 class Listener(Protocol):
     """The meter, as its calls see it."""
 
-    def take_word(self) -> None: ...
+    def take_word(self, size: int) -> None: ...
     def close(self, call: "Call", finish: Finish | None) -> None: ...
     def keep(self) -> None: ...
 
@@ -71,8 +71,9 @@ class Call:
 
     def heard(self, text: str) -> None:
         """The model wrote `text`. Raises BudgetExceeded, LeaseLost: close the connection and let it pass."""
-        self._size_out += len(text.encode(errors="replace"))
-        self._listener.take_word()
+        size = len(text.encode(errors="replace"))
+        self._size_out += size
+        self._listener.take_word(size)
 
     def finished(self, finish: Finish | None) -> None:
         """The answer is over. None: it broke off, or nobody wanted the rest. Raises LeaseLost."""

@@ -23,6 +23,7 @@ from workflows.states import AttemptKind
 
 logger = logging.getLogger(__name__)
 
+CHECK_BYTES = 256  # 64 tokens: to reckon costs as much as reading them
 COST_DIGITS = 9  # a token of the cheapest model costs a few hundred-millionths
 
 
@@ -53,7 +54,7 @@ class Meter:
         self._open: list[Call] = []
         self._closed = Spent()
         self._others = Used()
-        self._calls = 0
+        self._calls = self._unchecked = 0
         self._model = ""
         self._finish_reason: str | None = None
         self._began = self._kept_at = self._looked_at = 0.0
@@ -110,16 +111,20 @@ class Meter:
     def _spent(self) -> Spent:
         return sum((call.spent for call in self._open), self._closed)
 
-    def take_word(self) -> None:
+    def take_word(self, size: int) -> None:
+        """Somebody heard so many bytes."""
         now = self._clock()
         if self._first_word is None:
             self._first_word = now - self._began
         if now - self._kept_at >= conf().usage_interval_seconds:
             self.keep()
         if self._limits.are_set:
-            if now - self._looked_at >= conf().budget_interval_seconds:
+            self._unchecked += size
+            is_time_to_look = now - self._looked_at >= conf().budget_interval_seconds
+            if is_time_to_look:
                 self._look_at_others(patiently=True)
-            self._refuse_beyond_limit()
+            if is_time_to_look or self._unchecked >= CHECK_BYTES:
+                self._refuse_beyond_limit()
 
     def close(self, call: Call, finish: Finish | None) -> None:
         with self._lock:
@@ -161,6 +166,7 @@ class Meter:
     def _refuse_beyond_limit(self, *, ahead: Call | None = None) -> None:
         with self._lock:
             used = self._others + self._spent().used
+        self._unchecked = 0
         met = self._limits.met_by(used + ahead.spent.used if ahead else used)
         if met is None:
             return
