@@ -13,6 +13,8 @@ from streaming.prices import Price
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
+FREE = '{"offline": {"input": 0, "output": 0}}'
+
 
 class StreamingSettings(BaseModel):
     # An error about one value must not print the others: the key is among them.
@@ -63,7 +65,7 @@ class StreamingSettings(BaseModel):
         None, description="file that counts what `recorded` was asked and said; empty: none"
     )
     model_prices: Json[dict[str, Price]] = Field(
-        '{"offline": {"input": 0, "output": 0}}',
+        FREE,
         validate_default=True,
         description='what a million tokens cost, by name or pattern: {"gpt-4.1*": {"input": 2, "output": 8}}',
     )
@@ -123,6 +125,12 @@ class StreamingSettings(BaseModel):
         if parts.username or parts.password:
             raise ValueError("must hold no user name or password: they would show in logs; use MODEL_API_KEY")
         return value
+
+    @field_validator("model_prices", mode="before")
+    @classmethod
+    def is_a_table(cls, value: object) -> object:
+        """Empty is not set, as docker compose passes it."""
+        return value or FREE
 
     @field_validator("model_api_key")
     @classmethod

@@ -52,6 +52,11 @@ def test_the_table_is_read_from_json() -> None:
     assert given.model_prices == {"gpt*": Price(input=Decimal("0.15"), output=Decimal("0.6"))}
 
 
+def test_an_empty_setting_is_not_set() -> None:
+    empty = StreamingSettings(model_prices="")  # type: ignore[arg-type]
+    assert empty.model_prices == StreamingSettings().model_prices
+
+
 @pytest.mark.parametrize(
     "table",
     ["cheap", "[]", '{"m": 3}', '{"m": {"input": 1}}', '{"m": {"input": -1, "output": 1}}',
