@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from streaming.parsers import PartialReader
-from tests.browser.conftest import ORIGIN, STATIC
+from tests.browser.conftest import ORIGIN
 from tests.browser.scripted import RUN, ScriptedServer
 from tests.browser.served import POLICY
 from workflows.pages.views import page_context
@@ -101,7 +102,7 @@ class ProgressPage:
         page.route(f"{ORIGIN}/runs/**", self._paint)
         page.route(
             f"{ORIGIN}/static/**",
-            lambda route: route.fulfill(path=STATIC / route.request.url.rpartition("/")[2]),
+            lambda route: route.fulfill(path=finders.find(route.request.url.partition("/static/")[2])),
         )
         self.trouble: list[str] = []
         page.on("pageerror", lambda error: self.trouble.append(str(error)))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from playwright.sync_api import Page
 
 from streaming.folding import items_of
@@ -120,7 +121,15 @@ def test_both_say_the_same_of_a_run(script_page: Page, painter: Painter, sentenc
 
 
 def test_both_say_the_same_of_what_was_used(script_page: Page, painter: Painter) -> None:
-    assert browser_says(script_page, "painter.used(value)", USAGES) == [painter.used(of) for of in USAGES]
+    script_page.route(
+        f"{ORIGIN}/run-used.js",
+        lambda route: route.fulfill(
+            path=finders.find("workflows/run-used.js"), content_type="text/javascript"
+        ),
+    )
+    script_page.evaluate("async () => { globalThis.used = (await import('/run-used.js')).used; }")
+    said = browser_says(script_page, "used(value, page.words)", USAGES)
+    assert said == [painter.used(of) for of in USAGES]
 
 
 def test_both_say_the_same_of_a_step(script_page: Page, painter: Painter) -> None:

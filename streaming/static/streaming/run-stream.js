@@ -539,7 +539,6 @@ function reducePart(step, name, subject, verb) {
 
 const isFanOut = ({ kind }) => kind === "fan_out";
 const fill = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
-const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 const joined = (...said) => said.filter(Boolean).join(" · ");
 const secondsBetween = (start, end) => (start && end ? (Date.parse(end) - Date.parse(start)) / 1_000 : null);
 
@@ -689,23 +688,6 @@ export class Painter {
     return isReasoned ? `${said} ${fill(this.words.because, { detail: run.error.detail })}` : said;
   }
 
-  used({ usage, steps }) {
-    const { words } = this;
-    const tokens = usage ? usage.tokens_in + usage.tokens_out : 0;
-    if (!tokens) return "";
-    const isAbout = steps.some((step) => step.usage?.is_estimated);
-    return joined(fill(isAbout ? words.used_about : words.used, { tokens: grouped(tokens) }), this.#cost(usage));
-  }
-
-  #cost({ cost, currency }) {
-    if (!cost) return "";
-    const places = cost >= 1 ? 2 : 4;
-    const amount = Math.floor(cost * 10 ** places + 0.5);
-    const digits = String(Math.max(amount, 1)).padStart(places + 1, "0");
-    const text = `${grouped(digits.slice(0, -places))}.${digits.slice(-places)}`;
-    return fill(amount ? this.words.costs : this.words.costs_little, { cost: text, currency });
-  }
-
   why(step) {
     return step.state === "retrying" && step.error ? step.error.detail : "";
   }
@@ -835,9 +817,7 @@ export class RunProgress extends HTMLElement {
     const isUncounted = index >= 0 && this.#run.steps.some(({ name, state, progress }) => name === of && state === "compensating" && !progress);
     // What can be done now, and what a resumed or undone run begins with, is the server's to say.
     const isTurn = type.startsWith("run.") ? type !== "run.started" : ["input.received", "step.skipped"].includes(type);
-    // No event tells what a step used of models; only steps that find something ask one, as a rule.
-    const hasUsed = this.#part("used") && type === "step.completed" && this.#run.steps.some(({ name, items_count }) => name === event.step && items_count);
-    if (isTurn || isUncounted || hasUsed) this.#refresh();
+    if (isTurn || isUncounted) this.#refresh();
     if (NEW_ROUND.has(type)) this.#percent = 0;
   }
 
@@ -881,8 +861,6 @@ export class RunProgress extends HTMLElement {
     if (this.hasAttribute("data-titles-page")) document.title = `${headline} · ${run.title}`;
     this.#paintBar(run);
     this.#paintSteps();
-    this.#text("used", painter.used(run));
-    this.#show("used", painter.used(run) !== "");
     this.#text("count", this.#count());
     this.#text("empty", painter.empty(run));
     this.#announce(headline);

@@ -213,7 +213,7 @@ def test_what_a_model_wrote_is_only_ever_text(open_page: Any, owner: User) -> No
 
     assert "<img" not in html
     scripts = re.findall(r"<script[^>]*>", html)
-    assert len(scripts) == 4
+    assert len(scripts) == 5
     assert all('src="/static/' in script or 'type="application/json"' in script for script in scripts)
 
 

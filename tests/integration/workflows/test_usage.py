@@ -221,7 +221,7 @@ def test_a_workflow_has_a_budget_of_its_own_and_an_undo_has_none(longhaul, price
             call.finished(Finish("stop", Usage(tokens_in=7, tokens_out=1)))
 
     workflow = Workflow(
-        "test-writing",
+        "test-paying",
         version=1,
         input=Nothing,
         title="x",
@@ -235,7 +235,7 @@ def test_a_workflow_has_a_budget_of_its_own_and_an_undo_has_none(longhaul, price
     finally:
         registry.forget(workflow)
     assert run.state == "compensated"
-    assert "150 of 120 USD. Raise the budget of workflow test-writing" in run.error["detail"]
+    assert "150 of 120 USD. Raise the budget of workflow test-paying" in run.error["detail"]
     assert snapshot(run)["steps"][0]["usage"]["tokens_in"] == 17, "an undo is paid too"
 
 
