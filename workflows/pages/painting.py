@@ -171,7 +171,7 @@ class Painter(CardPainter):
         return said
 
     def used(self, run: Run) -> str:
-        """What it took of models; empty while that is nothing, and where the reader is not told. Twin in run-used.js."""
+        """What it took of models; empty while that is nothing, or is not told. Its twin is in run-used.js."""
         usage = run.get("usage")
         tokens = usage["tokens_in"] + usage["tokens_out"] if usage else 0
         if not usage or not tokens:
