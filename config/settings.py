@@ -130,10 +130,11 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "workflows.api.authentication.TokenInHeader",
         "workflows.api.authentication.BrowserSession",
         "workflows.api.authentication.PasswordInHeader",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["workflows.api.permissions.ScopedCallers"],
     "DEFAULT_PARSER_CLASSES": [
         "workflows.api.requests.BoundedJSONParser",
         "rest_framework.parsers.FormParser",

@@ -21,6 +21,7 @@ from workflows.api.pagination import page_of_runs
 from workflows.conf import conf as workflow_conf
 from workflows.models import Run
 from workflows.pages.words import run_words
+from workflows.principals import principal_of
 from workflows.problem_kinds import KINDS
 
 
@@ -63,7 +64,7 @@ def _page(request: HttpRequest, *, refusal: UploadRefused | None = None, status:
 
 def _own_runs(user: User, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """Rows of the newest runs after `cursor`, also of staff their own alone, and the cursor of the older ones."""
-    own = selectors.runs_visible_to(user).filter(owner=user)
+    own = selectors.runs_visible_to(principal_of(user)).filter(owner=user)
     limit = workflow_conf().page_size
     with selectors.consistent_read():
         try:

@@ -11,7 +11,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from streaming.gateway import Refused, events_response, read
 from workflows.access import check_access
 from workflows.api.authentication import challenge, identify
+from workflows.api.permissions import ScopeMissing
 from workflows.api.problems import plain_problem
+from workflows.models import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
 
 
 async def _answer(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
-    detail = "Sign in, or send a name and a password (HTTP Basic)."
+    detail = "Sign in, or send an API token, or a name and a password (HTTP Basic)."
     try:
         # Not on the request's own thread: its connection would be kept for as long as the answer lasts.
         principal = await read(identify, request)
@@ -43,4 +45,7 @@ async def _answer(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
         answer = plain_problem("not-authenticated", detail)
         answer["WWW-Authenticate"] = challenge(request)
         return answer
+    if not principal.has(Scope.READ):
+        missing = ScopeMissing(Scope.READ)
+        return plain_problem("permission-denied", str(missing.detail), required_scope=missing.scope)
     return await events_response(request, run_id=run_id, principal=principal, access=check_access)

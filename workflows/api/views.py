@@ -1,5 +1,6 @@
 """The API of runs. Each view finds its run through the one door, reads once, and calls a service to change it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -9,13 +10,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from outbox import wire
+from outbox.models import Audience
 from workflows import selectors
+from workflows.api.authentication import principal
 from workflows.api.cursors import items_cursor
 from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_number
 from workflows.api.problems import problem
 from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
-from workflows.rights import may_see_payloads
+from workflows.principals import Principal
+from workflows.rights import may_see_items, may_see_result
 from workflows.states import RunState
 
 POLL_SECONDS = 5
@@ -24,13 +28,16 @@ UNDONE = (RunState.COMPENSATING, RunState.COMPENSATED, RunState.COMPENSATION_FAI
 
 def visible_run(request: Request, run_id: UUID) -> Run:
     """The run, if the caller may see it. Raises Http404."""
-    return get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+    return get_object_or_404(selectors.runs_visible_to(principal(request)), pk=run_id)
 
 
-def run_with_payloads(request: Request, run_id: UUID) -> Run:
-    """The run, if the caller may read what came of it. Raises Http404, PermissionDenied."""
+def run_with(request: Request, run_id: UUID, may_see: Callable[[Principal, Run], bool]) -> Run:
+    """The run, if the caller may read what came of it; may_see: of `workflows.rights`.
+
+    Raises Http404, PermissionDenied.
+    """
     run = visible_run(request, run_id)
-    if not may_see_payloads(request.user, run):
+    if not may_see(principal(request), run):
         raise PermissionDenied
     return run
 
@@ -38,7 +45,7 @@ def run_with_payloads(request: Request, run_id: UUID) -> Run:
 class RunList(StartRun):
     def get(self, request: Request) -> Response:
         """Runs that the caller may see, newest first. Query: state, workflow, cursor, limit."""
-        runs = selectors.runs_visible_to(request.user)
+        runs = selectors.runs_visible_to(principal(request))
         if state := request.query_params.get("state"):
             if state not in RunState.values:
                 raise ValidationError(f"state is one of {', '.join(RunState.values)}")
@@ -48,7 +55,7 @@ class RunList(StartRun):
         limit = page_size(request.query_params.get("limit"))
         with selectors.consistent_read():
             page, cursor = page_of_runs(runs, cursor=request.query_params.get("cursor"), limit=limit)
-            rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=request.user)
+            rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=principal(request))
         answer = Response({"runs": rows, "next": cursor})
         if cursor is not None:
             query = request.query_params.copy()
@@ -62,7 +69,7 @@ class RunDetail(APIView):
         """The snapshot: everything of one moment, with the `seq` that a stream goes on from."""
         with selectors.consistent_read():
             body = selectors.snapshot(
-                visible_run(request, run_id), link=request.build_absolute_uri, viewer=request.user
+                visible_run(request, run_id), link=request.build_absolute_uri, viewer=principal(request)
             )
         headers = {} if body["is_terminal"] else {"Retry-After": str(POLL_SECONDS)}
         return Response(body, headers={**headers, "Cache-Control": "no-store"})
@@ -95,14 +102,20 @@ class StepAttempts(APIView):
         """Every try at a step, forward and undo, in order. Which worker, for operators only."""
         run = visible_run(request, run_id)
         found = get_object_or_404(run.steps.defer("output", "item"), name=plain_text(step, name="step"))
-        return Response({"attempts": selectors.attempts(found, for_operator=request.user.is_staff)})
+        return Response(
+            {
+                "attempts": selectors.attempts(
+                    found, for_operator=principal(request).audience == Audience.OPERATOR
+                )
+            }
+        )
 
 
 class RunItems(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """Committed items in the order of their events. Query: step, after (`next` of the page before), limit."""
         limit = page_size(request.query_params.get("limit"))
-        run = run_with_payloads(request, run_id)
+        run = run_with(request, run_id, may_see_items)
         step = plain_text(request.query_params.get("step"), name="step")
         cursor = items_cursor(run, request.query_params.get("after"))
         items = selectors.page_items(run, after=cursor.seq, limit=limit, step=step)
@@ -114,7 +127,7 @@ class RunItems(APIView):
 class RunResult(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """The output of the last step, once the run has completed."""
-        run = run_with_payloads(request, run_id)
+        run = run_with(request, run_id, may_see_result)
         if run.state in UNDONE:
             detail = "The run was undone, and its result with it: run it again for a new one."
             return problem("result-lost", detail, current_state=run.state)

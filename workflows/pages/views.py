@@ -25,6 +25,7 @@ from workflows.pages.conf import conf
 from workflows.pages.deeds import Deeds, deeds_of
 from workflows.pages.painting import Painter, rows
 from workflows.pages.words import words
+from workflows.principals import signed_in
 from workflows.rights import may_see_payloads
 
 Snapshot = Mapping[str, Any]
@@ -47,13 +48,13 @@ def show(
     status: int = 200,
 ) -> HttpResponse:
     """The page as it stands now. given, refusal: of `deeds_of`. Raises Http404."""
-    limit = conf().page_items_max
+    limit, principal = conf().page_items_max, signed_in(request)
     with selectors.consistent_read():
-        run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+        run = get_object_or_404(selectors.runs_visible_to(principal), pk=run_id)
         steps = selectors.steps_of(run)
-        snapshot = selectors.snapshot(run, viewer=request.user, steps=steps)
-        deeds = deeds_of(request.user, run, steps, given=given, refusal=refusal)
-        is_withheld = not may_see_payloads(request.user, run)
+        snapshot = selectors.snapshot(run, viewer=principal, steps=steps)
+        deeds = deeds_of(principal, run, steps, given=given, refusal=refusal)
+        is_withheld = not may_see_payloads(principal, run)
         items = [] if is_withheld else selectors.page_items(run, limit=limit + 1)
         said = said_so_far(run_id)
     context = page_context(
