@@ -44,7 +44,7 @@ ROOMS = {
         {"events", "models"},
         {"execution", "services"},
         {"principals"},
-        {"rights", "usage"},
+        {"entrance", "rights", "usage"},
         {"selectors"},
         {"access", "tasks", "testing"},
         {"api", "admin", "pages"},

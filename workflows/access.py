@@ -1,7 +1,7 @@
 """What the gateway may show to whom: the one door to runs, asked on the gateway's own threads."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -18,7 +18,9 @@ PAYLOAD_TYPES = frozenset({ItemCommitted.TYPE, ItemReplaced.TYPE, ItemRejected.T
 
 
 def principal_of_scope(scope: Mapping[str, Any]) -> Principal | None:
-    """Of a socket behind Channels' authentication, which knows sessions only. None: not signed in."""
+    """Of a socket: whom the entrance found, else of its session, by Channels' authentication. None: not signed in."""
+    if "principal" in scope:
+        return cast("Principal | None", scope["principal"])
     user = scope.get("user")
     if not isinstance(user, User) or not user.is_active:
         return None

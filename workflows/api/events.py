@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 from rest_framework.exceptions import AuthenticationFailed
 
@@ -13,18 +14,33 @@ from workflows.access import check_access
 from workflows.api.authentication import challenge, identify
 from workflows.api.permissions import ScopeMissing
 from workflows.api.problems import plain_problem
+from workflows.entrance.origins import is_named, is_welcome
+from workflows.entrance.tickets import redeem
 from workflows.models import Scope
+from workflows.principals import Principal
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+SIGN_IN = "Sign in, or send an API token, or a name and a password (HTTP Basic)."
+USED_TICKET = "This ticket was used, or is too old: each opens one stream. Ask for another one."
 
 
 @require_GET
 async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
-    """JSON page, server-sent events or NDJSON, by Accept; `after` is the cursor."""
+    """JSON page, server-sent events or NDJSON, by Accept; `after` is the cursor, `ticket` one of `/stream-tickets`."""
+    answer = await guarded(request, run_id)
+    origin = request.headers.get("Origin")
+    if "ticket" in request.GET and origin is not None and is_named(origin):
+        answer["Access-Control-Allow-Origin"] = origin
+        patch_vary_headers(answer, ["Origin"])
+    return answer
+
+
+async def guarded(request: HttpRequest, run_id: UUID, principal: Principal | None = None) -> HttpResponseBase:
+    """The log, or the problem. principal: who asks, where the address itself says it."""
     try:
-        return await _answer(request, run_id)
+        return await _answer(request, run_id, principal)
     except Refused as refused:
         return plain_problem(refused.slug, refused.detail, status=refused.status, **refused.extras)
     except Error as error:
@@ -34,13 +50,18 @@ async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
         return answer
 
 
-async def _answer(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
-    detail = "Sign in, or send an API token, or a name and a password (HTTP Basic)."
-    try:
-        # Not on the request's own thread: its connection would be kept for as long as the answer lasts.
-        principal = await read(identify, request)
-    except AuthenticationFailed as error:
-        principal, detail = None, str(error.detail)
+async def _answer(request: HttpRequest, run_id: UUID, principal: Principal | None) -> HttpResponseBase:
+    detail = SIGN_IN
+    if principal is None and "ticket" in request.GET:
+        if not is_welcome(request.headers.get("Origin"), host=request.get_host()):
+            return plain_problem("permission-denied", "Pages of this website may open no stream here.")
+        principal, detail = await read(redeem, request.GET["ticket"]), USED_TICKET
+    elif principal is None:
+        try:
+            # Not on the request's own thread: its connection would be kept for as long as the answer lasts.
+            principal = await read(identify, request)
+        except AuthenticationFailed as error:
+            principal, detail = None, str(error.detail)
     if principal is None:
         answer = plain_problem("not-authenticated", detail)
         answer["WWW-Authenticate"] = challenge(request)

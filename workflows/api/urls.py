@@ -3,6 +3,7 @@ from django.urls import path, re_path
 from workflows.api import verbs, views, workflows
 from workflows.api.events import run_events
 from workflows.api.problems import no_such_address
+from workflows.api.tickets import StreamTickets
 
 urlpatterns = [
     path("workflows", workflows.WorkflowList.as_view(), name="workflows"),
@@ -20,5 +21,6 @@ urlpatterns = [
     path("runs/<uuid:run_id>/retry", verbs.RunRetry.as_view(), name="run-retry"),
     path("runs/<uuid:run_id>/rerun", verbs.RunRerun.as_view(), name="run-rerun"),
     path("runs/<uuid:run_id>/compensate", verbs.RunCompensate.as_view(), name="run-compensate"),
+    path("stream-tickets", StreamTickets.as_view(), name="stream-tickets"),
     re_path("", no_such_address),
 ]
