@@ -31,6 +31,7 @@ from workflows.api.problems import plain_problem, problem
 from workflows.api.requests import read_key
 from workflows.errors import InvalidInput
 from workflows.models import Run, Scope
+from workflows.principals import Principal, by_link
 from workflows.rights import may_see_result
 from workflows.states import StepState
 
@@ -92,6 +93,20 @@ def report(request: HttpRequest, run_id: UUID, format: Format) -> HttpResponseBa
         reader = None
     if reader is None:
         return _ask_to_sign_in(request)
+    return _report(request, run_id, reader, format)
+
+
+@require_safe
+@never_cache
+def shared_report(request: HttpRequest, secret: str, format: Format) -> HttpResponseBase:
+    """The same for whoever has a share link that shows the result."""
+    holder = by_link(secret)
+    if holder is None or holder.run_id is None:
+        return _absent(request, "This link opens nothing.")
+    return _report(request, holder.run_id, holder, format)
+
+
+def _report(request: HttpRequest, run_id: UUID, reader: Principal, format: Format) -> HttpResponseBase:
     run = selectors.runs_visible_to(reader).filter(pk=run_id).first()
     if run is None or run.workflow != document_analysis.name:
         return _absent(request, "There is no such report that you may see.")

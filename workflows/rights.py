@@ -36,7 +36,7 @@ PERMISSIONS = {
 }
 START = "workflows.start_run"
 PAYLOADS = "workflows.view_payloads"
-OWNERS = frozenset({"cancel", "signal", "share"})
+OWNERS = frozenset({"cancel", "signal"})
 
 
 def may(principal: Principal, verb: str, run: Run) -> bool:
@@ -47,6 +47,12 @@ def may(principal: Principal, verb: str, run: Run) -> bool:
     if verb in OWNERS and run.owner_id == user.pk:
         return True
     return user.has_perm(PERMISSIONS[verb])
+
+
+def may_share(principal: Principal, run: Run) -> bool:
+    """Whether `principal`, who sees the run, may make, list and revoke its share links."""
+    user = principal.user
+    return user is not None and (run.owner_id == user.pk or user.has_perm(PERMISSIONS["share"]))
 
 
 def may_see_payloads(principal: Principal, run: Run) -> bool:

@@ -71,10 +71,17 @@ def snapshot(
     stream = Stream.objects.get(key=run.id)
     steps = steps_of(run) if steps is None else steps
     usage = usage_of([run.id])[run.id]
-    return {
+    body = {
         **_row(run, steps, stream, usage, link=link, viewer=viewer),
         "steps": [step_snapshot(step) for step in steps],
     }
+    return body if viewer is None or viewer.user is not None else _for_guests(body)
+
+
+def _for_guests(body: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot without what is the business of the run's owner: what it cost, how they sort their runs."""
+    steps = [{**step, "usage": None} for step in body["steps"]]
+    return {**body, "labels": {}, "parent_run": None, "usage": None, "steps": steps}
 
 
 def steps_of(run: Run) -> list[Step]:

@@ -17,6 +17,7 @@ from config.asgi import build
 from streaming.gateway.reads import read
 from tests.factories import make_run
 from tests.integration.streaming.gateway.lines import NDJSON, SSE, line, socket
+from workflows.entrance.sharing import share, unshare
 from workflows.entrance.tickets import make_ticket, redeem
 from workflows.models import ApiToken, StreamTicket
 from workflows.principals import by_token, principal_of
@@ -204,3 +205,14 @@ async def test_a_named_website_gets_nothing_by_the_cookie_of_its_visitor(applica
         assert "access-control-allow-origin" not in stream.headers
     async with socket(application, origin(ELSEWHERE), cookie) as heard:
         assert not heard.was_let_in
+
+
+async def test_a_stream_of_a_share_link_ends_with_the_link_at_the_next_heartbeat(application, run):
+    link, secret = await read(share, run.pk, by=run.owner)
+    async with line(application, f"/api/v1/shared/{secret}/events") as stream:
+        assert stream.status == 200
+        await stream.until('"hb"')
+        await read(unshare, link, by=run.owner)
+        await stream.until('"error"')
+    async with line(application, f"/api/v1/shared/{secret}/events") as stream:
+        assert stream.status == 404
