@@ -29,6 +29,7 @@ from workflows import selectors, telemetry
 from workflows.api.authentication import challenge, identify, principal
 from workflows.api.problems import plain_problem, problem
 from workflows.api.requests import read_key
+from workflows.api.throttling import Uploads
 from workflows.errors import InvalidInput
 from workflows.models import Run, Scope
 from workflows.principals import Principal, by_link
@@ -44,6 +45,7 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';
 
 class StartAnalysis(APIView):
     write_scope = Scope.START
+    throttle_classes = (Uploads,)
     parser_classes: Sequence[type[BaseParser]] = [MultiPartParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

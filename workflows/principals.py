@@ -71,12 +71,9 @@ class Principal:
 
     @property
     def key(self) -> str:
-        """Who it is in counts of requests and connections: tokens of one owner count apart."""
-        match self.way:
-            case Token(id=pk):
-                return f"token-{pk}"
-            case Link(id=pk):
-                return f"link-{pk}"
+        """Who it is in counts of requests and connections: all ways of one account count together."""
+        if isinstance(self.way, Link):
+            return f"link-{self.way.id}"
         return f"user-{self.user.pk}" if self.user is not None else "nobody"
 
     def narrowed(self, *, scopes: Iterable[str], run_id: UUID | None) -> "Principal":

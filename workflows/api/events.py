@@ -43,7 +43,10 @@ async def answered(answer: Callable[[], Awaitable[HttpResponseBase]]) -> HttpRes
     try:
         return await answer()
     except Refused as refused:
-        return plain_problem(refused.slug, refused.detail, status=refused.status, **refused.extras)
+        refusal = plain_problem(refused.slug, refused.detail, status=refused.status, **refused.extras)
+        if "retry_after_seconds" in refused.extras:
+            refusal["Retry-After"] = str(refused.extras["retry_after_seconds"])
+        return refusal
     except Error as error:
         logger.warning("log not readable", extra={"error": type(error).__name__})
         problem = plain_problem("overloaded", "The log cannot be read now; try again in a few seconds.")

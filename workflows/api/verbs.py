@@ -27,6 +27,7 @@ from workflows.api.requests import (
     read_body,
     read_key,
 )
+from workflows.api.throttling import Starts
 from workflows.definitions import find
 from workflows.models import Run, Scope
 from workflows.rights import PERMISSIONS, START, may, refuse_trusted
@@ -35,6 +36,7 @@ from workflows.services.keys import find_answer
 
 class StartRun(APIView):
     write_scope = Scope.START
+    throttle_classes = (Starts,)
 
     def post(self, request: Request) -> Response:
         """Start a run of any workflow. 202 with its snapshot and Location; the same request again gets the same run."""
@@ -104,6 +106,7 @@ class RunRetry(Verb):
 class RunRerun(Verb):
     """Run it again, as a new run; the answer is the new one."""
 
+    throttle_classes = (Starts,)
     verb = "rerun"
 
     def act(self, request: Request, run: Run, key: services.Request | None, **parts: str) -> Run:

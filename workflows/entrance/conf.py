@@ -45,6 +45,19 @@ class EntranceSettings(BaseModel):
     share_link_max_seconds: float = Field(
         30.0 * DAY_SECONDS, gt=0, description="longest that a share link may be good"
     )
+    starts_per_minute: int = Field(
+        600, ge=0, description="runs that one caller may start in a minute; 0: no limit"
+    )
+    uploads_per_minute: int = Field(
+        60, ge=0, description="documents that one caller may hand in in a minute; 0: no limit"
+    )
+    failed_logins_max: int = Field(
+        10, ge=0, description="wrong passwords for one name from one address, until it must wait; 0: no limit"
+    )
+    failed_logins_address_factor: int = Field(
+        10, ge=1, description="so many times more for all names from one address"
+    )
+    failed_logins_seconds: int = Field(300, ge=1, description="after which wrong passwords are forgotten")
     share_links_max: int = Field(50, ge=1, description="live share links of one run")
 
 
