@@ -112,7 +112,7 @@ def _report(request: HttpRequest, run_id: UUID, reader: Principal, format: Forma
     run = selectors.runs_visible_to(reader).filter(pk=run_id).first()
     if run is None or run.workflow != document_analysis.name:
         return _absent(request, "There is no such report that you may see.")
-    if not may_see_result(reader, run):
+    if not (reader.has(Scope.READ) and may_see_result(reader, run)):
         return _not_yours(request)
     step = run.steps.get(name=write_report.name)
     if step.state == StepState.COMPLETED:
