@@ -16,7 +16,9 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from documents.flows import document_analysis
+from documents.flows import document_analysis, write_report
+from documents.report import ReportFiles
+from documents.storage import save_file
 from outbox.append import Message, append
 from tests.factories import NOW, make_run
 from workflows.entrance.sharing import share, unshare
@@ -117,6 +119,13 @@ def _finished(owner: User) -> Run:
         steps=(StepState.COMPLETED,) * len(document_analysis.steps),
         input=file,
     )
+    files = ReportFiles(
+        html=save_file(f"{run.pk}.html", b"<p>", media_type="text/html"),
+        pdf=save_file(f"{run.pk}.pdf", b"%PDF", media_type="application/pdf"),
+        findings_count=0,
+        risk_score=0,
+    )
+    run.steps.filter(name=write_report.name).update(output=files.model_dump(mode="json"))
     with transaction.atomic():
         item = Message(type="item.committed", payload={"value": {"text": SEEN_ONLY_HERE}})
         append(run.id, [item], now=NOW)
