@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "workflows.api.throttling.TooMany",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -118,6 +119,10 @@ CHANNEL_LAYERS = {
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "workflows.entrance.limits.FailedLogins",  # stops guessing; it knows nobody
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -130,10 +135,11 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "workflows.api.authentication.TokenInHeader",
         "workflows.api.authentication.BrowserSession",
         "workflows.api.authentication.PasswordInHeader",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["workflows.api.permissions.ScopedCallers"],
     "DEFAULT_PARSER_CLASSES": [
         "workflows.api.requests.BoundedJSONParser",
         "rest_framework.parsers.FormParser",

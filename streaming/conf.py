@@ -100,6 +100,9 @@ class StreamingSettings(BaseModel):
         60.0, description="until a reader of a stream takes 64 kB; then it is cut"
     )
     ws_max_subscriptions: Count = Field(20, description="runs on one socket")
+    connections_max: int = Field(
+        100, ge=0, description="streams and sockets of one caller in one web process; 0: no limit"
+    )
     ws_max_frame_bytes: Count = Field(4_096, description="one frame from a client")
     fanout_block_ms: int = Field(1_000, ge=1, le=2_000, description="one blocking read of the streams")
     fanout_lookback_seconds: float = Field(

@@ -26,6 +26,7 @@ from workflows.admin.timeline import timeline
 from workflows.admin.wording import counted, duration
 from workflows.engine.budget import shown
 from workflows.models import Attempt, Item, Run, Step
+from workflows.principals import signed_in
 from workflows.rights import may_see_payloads
 from workflows.selectors import run_sentence, sentence
 from workflows.services import allowed_actions
@@ -50,7 +51,7 @@ def _cursor(request: HttpRequest, name: str) -> int | None:
 def detail_context(read: RunRead, request: HttpRequest) -> dict[str, Any]:
     """Everything that `admin/workflows/run/detail.html` and its live part show."""
     run, steps, now = read.run, read.steps, read.now
-    can_view = may_see_payloads(request.user, run)
+    can_view = may_see_payloads(signed_in(request), run)
     step = step_of_interest(run, steps)
     return {
         "title": run.title or str(run.pk),
