@@ -21,7 +21,7 @@ ROOMS = {
     ],
     "streaming": [
         {"apps", "folding", "parsers", "prompts"},
-        {"conf", "hints"},
+        {"client", "conf", "hints"},
         {"llm", "gateway"},
         {"fanout"},
         {"management"},
