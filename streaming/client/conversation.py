@@ -4,7 +4,6 @@ No socket, no clock, no library: each method is a program of effects (`effects.p
 threads and `async_client.py` with asyncio.
 """
 
-import json
 import random
 import time
 import uuid
@@ -55,8 +54,7 @@ class Conversation:
 
     def read(self, path: str, **query: str | int) -> Program[dict[str, Any]]:
         answer = yield from self.ask(Request(path=path, query=query, headers={"Accept": "application/json"}))
-        body: dict[str, Any] = json.loads(answer.body)
-        return body
+        return _body(answer)
 
     def start(self, body: Mapping[str, Any], *, idempotency_key: str | None) -> Program[dict[str, Any]]:
         """One run, however often it had to be asked for: the key, ours if not the caller's, goes with every try."""
@@ -67,12 +65,10 @@ class Conversation:
             json={name: value for name, value in body.items() if value is not None},
         )
         answer = yield from self.ask(request)
-        snapshot: dict[str, Any] = json.loads(answer.body)
-        return snapshot
+        return _body(answer)
 
     def snapshot(self, run: str) -> Program[dict[str, Any]]:
-        snapshot = yield from self.read(f"{RUNS}/{run}")
-        return snapshot
+        return (yield from self.read(f"{RUNS}/{run}"))
 
     def items(self, run: str, *, step: str | None) -> Program[None]:
         """Emits each current item."""
@@ -147,3 +143,14 @@ class Conversation:
 def cursor_of(snapshot: Mapping[str, Any]) -> str:
     """Where the log goes on from a snapshot."""
     return Place(snapshot["epoch"], snapshot["seq"]).cursor
+
+
+def _body(answer: Answer) -> dict[str, Any]:
+    """Raises Unreachable for what only something between us and the server can have said."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Unreachable(f"the answer {answer.status} is no JSON object: is this the address of a Longhaul?")
+    return body

@@ -28,6 +28,10 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
+    def json(self) -> Any:
+        """Raises ValueError for a body that is no JSON."""
+        return json.loads(self.body)
+
     @property
     def is_good(self) -> bool:
         return 200 <= self.status < 300
@@ -48,7 +52,7 @@ class Answer:
     def problem(self) -> dict[str, Any]:
         """The problem document, empty where there is none."""
         try:
-            found = json.loads(self.body)
+            found = self.json()
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
