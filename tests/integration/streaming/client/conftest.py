@@ -70,7 +70,7 @@ class Server(BaseHTTPRequestHandler):
 def server() -> Iterator[str]:
     Server.streams, Server.bodies, Server.keys, Server.epoch = [], [], [], 1
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as http:
-        thread = threading.Thread(target=http.serve_forever)
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield f"http://127.0.0.1:{http.server_port}"
         http.shutdown()

@@ -1,0 +1,90 @@
+"""The Python client behind a line that is cut at random: one run, its whole log once and in order, its result."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streaming.client import AsyncClient, Client, Patience
+from tests.acceptance.cutting import CuttingProxy
+from tests.acceptance.stack import Stack, running_stack
+
+pytestmark = pytest.mark.acceptance
+
+SEED = int(os.environ.get("LONGHAUL_CUT_SEED", "1"))
+NUMBERS = 400
+OPTIONS: dict[str, Any] = {
+    "patience": Patience(base=0.02, cap=0.1, give_up=60),
+    "silence_seconds": 4.0,  # more than two heartbeats at this pace
+    "trust_env": False,
+}
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(
+        tmp_path_factory.mktemp("counting") / "data",
+        DJANGO_SETTINGS_MODULE="tests.acceptance.counting.settings",
+        LONGHAUL_TIME_SCALE="0.1",
+    ) as running:
+        running.user = "admin"  # who may start any workflow, and sees the whole log
+        yield running
+
+
+@pytest.fixture
+def proxy(counting: Stack) -> Iterator[CuttingProxy]:
+    with CuttingProxy(counting.port, seed=SEED, longest_bytes=8_000) as proxy:
+        yield proxy
+
+
+def with_threads(url: str, auth: Any, body: dict[str, Any], *, title: str) -> tuple[str, list[Any], Any]:
+    with Client(url, auth=auth, **OPTIONS) as client:
+        run = client.start("acceptance-counting", body, title=title)["id"]
+        return run, list(client.follow(run, timeout_seconds=120)), client.result(run, timeout_seconds=60)
+
+
+def with_asyncio(url: str, auth: Any, body: dict[str, Any], *, title: str) -> tuple[str, list[Any], Any]:
+    async def whole() -> tuple[str, list[Any], Any]:
+        async with AsyncClient(url, auth=auth, **OPTIONS) as client:
+            run = (await client.start("acceptance-counting", body, title=title))["id"]
+            events = [event async for event in client.follow(run, timeout_seconds=120)]
+            return run, events, await client.result(run, timeout_seconds=60)
+
+    return asyncio.run(whole())
+
+
+@pytest.mark.parametrize("client", [with_threads, with_asyncio], ids=["threads", "asyncio"])
+def test_a_run_behind_a_line_that_is_cut_at_random_is_one_run_whose_log_is_had_whole(
+    counting: Stack, proxy: CuttingProxy, client
+) -> None:
+    title = f"cut {client.__name__}"
+
+    run, told, result = client(proxy.url, counting.auth, {"up_to": NUMBERS}, title=title)
+
+    log = counting.log(run)
+    assert [event for event in told if "seq" in event] == log
+    assert [event["seq"] for event in log] == list(range(1, len(log) + 1))
+    assert told[-1] == {"type": "end", "last_seq": len(log), "state": "completed"}
+    assert result == {"sum": sum(range(NUMBERS))}
+    assert proxy.cuts >= 10, f"seed {SEED}: {proxy.fates}"
+    runs = counting.get("/api/v1/runs", params={"workflow": "acceptance-counting"}).json()["runs"]
+    assert [row["id"] for row in runs if row["title"] == title] == [run], "a repeated start started twice"
+
+
+def test_a_client_finds_the_web_process_again_that_was_killed_under_it(
+    counting: Stack, tmp_path: Path
+) -> None:
+    cuts: list[str] = []
+    with Client(counting.url, auth=counting.auth, **OPTIONS) as client:
+        run = client.start("acceptance-counting", {"up_to": NUMBERS})["id"]
+        told = []
+        for event in client.follow(run, timeout_seconds=120, on_cut=cuts.append):
+            told.append(event)
+            if event.get("data", {}).get("index") == 20:
+                counting.kill("web")
+
+    assert [event for event in told if "seq" in event] == counting.log(run)
+    assert cuts
