@@ -20,6 +20,7 @@ from streaming.client.errors import (
     Unreachable,
 )
 from streaming.client.patience import Patience
+from streaming.client.picture import Picture
 
 __all__ = [
     "AsyncClient",
@@ -28,6 +29,7 @@ __all__ = [
     "LogIncomplete",
     "LogReset",
     "Patience",
+    "Picture",
     "Refused",
     "RunEnded",
     "TimedOut",

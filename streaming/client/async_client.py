@@ -13,6 +13,7 @@ from streaming.client.effects import Answer, Ask, Effect, Emit, Open, Pause, Pro
 from streaming.client.errors import Cut
 from streaming.client.patience import PATIENT, Patience
 from streaming.client.performing import emitting
+from streaming.client.picture import Picture
 
 T = TypeVar("T")
 
@@ -61,6 +62,15 @@ class AsyncClient:
         return self._perform(
             self._conversation.follow(run, after=after, timeout_seconds=timeout_seconds, on_cut=on_cut)
         )
+
+    def watch(
+        self,
+        run: str,
+        *,
+        timeout_seconds: float | None = None,
+        on_cut: Callable[[str], None] | None = None,
+    ) -> AsyncGenerator[Picture, None]:
+        return self._perform(self._conversation.watch(run, timeout_seconds=timeout_seconds, on_cut=on_cut))
 
     def items(self, run: str, *, step: str | None = None) -> AsyncGenerator[dict[str, Any], None]:
         return self._perform(self._conversation.items(run, step=step))

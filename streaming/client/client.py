@@ -1,7 +1,7 @@
 """The client for programs with threads. `async_client.py` is the one for asyncio: what they say is one core."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -14,6 +14,7 @@ from streaming.client.effects import Answer, Ask, Effect, Emit, Open, Pause, Pro
 from streaming.client.errors import Cut
 from streaming.client.patience import PATIENT, Patience
 from streaming.client.performing import emitting
+from streaming.client.picture import Picture
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ class Client:
         after: int | str = 0,
         timeout_seconds: float | None = None,
         on_cut: Callable[[str], None] | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """The run's events after the cursor `after`, each once and in order, to the end of its round: the last line is
         `end`, with the `state`. Between them come lines without `seq`: frames such as `step.progress`, and `gap`.
 
@@ -80,7 +81,19 @@ class Client:
             self._conversation.follow(run, after=after, timeout_seconds=timeout_seconds, on_cut=on_cut)
         )
 
-    def items(self, run: str, *, step: str | None = None) -> Iterator[dict[str, Any]]:
+    def watch(
+        self,
+        run: str,
+        *,
+        timeout_seconds: float | None = None,
+        on_cut: Callable[[str], None] | None = None,
+    ) -> Generator[Picture, None, None]:
+        """The run as it looks, at once and after each thing that happens: see `Picture`. What `follow` says of cuts
+        holds; a log that is restored makes a new picture. Raises TimedOut, Refused, Unreachable.
+        """
+        return self._perform(self._conversation.watch(run, timeout_seconds=timeout_seconds, on_cut=on_cut))
+
+    def items(self, run: str, *, step: str | None = None) -> Generator[dict[str, Any], None, None]:
         """The run's current items, in the order of their events. Raises Refused, Unreachable."""
         return self._perform(self._conversation.items(run, step=step))
 
@@ -115,7 +128,7 @@ class Client:
         (value,) = self._perform(emitting(program))
         return value
 
-    def _perform(self, program: Program[Any]) -> Iterator[Any]:
+    def _perform(self, program: Program[Any]) -> Generator[Any, None, None]:
         """Yields what the program emits. A caller who leaves early closes what is open."""
         answer: Any = None
         cut: Cut | None = None

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from streaming.client.effects import Answer, Ask, Emit, Open, Pause, Program, Request
-from streaming.client.errors import Cut, LogReset, RunEnded, Unreachable
+from streaming.client.errors import Cut, LogReset, Refused, RunEnded, Unreachable
 from streaming.client.following import RUNS, Deadline, Following, refused
 from streaming.client.patience import PATIENT, Pace, Patience
 from streaming.client.performing import changed
+from streaming.client.picture import Picture
 from streaming.client.place import Place
 
 PAGE_ITEMS = 200
@@ -125,6 +126,27 @@ class Conversation:
         if not answer.is_passing:
             raise refusal
         raise Cut(str(refusal), wish_seconds=answer.retry_after_seconds)
+
+    def watch(self, run: str, *, timeout_seconds: float | None, on_cut: OnCut | None) -> Program[None]:
+        """Emits the run's picture as it was read, and after each line of its log."""
+        deadline = self._deadline(timeout_seconds)
+        while True:
+            picture = yield from self._picture(run)
+            yield Emit(picture)
+            program = self._follow(run, after=cursor_of(picture.run), deadline=deadline, on_cut=on_cut)
+            with suppress(LogReset):  # of another log: a new picture
+                yield from changed(program, picture.apply)
+                return
+
+    def _picture(self, run: str) -> Program[Picture]:
+        snapshot = yield from self.snapshot(run)
+        items: list[dict[str, Any]] = []
+        try:
+            yield from changed(self.items(run, step=None), items.append)
+        except Refused as refusal:
+            if refusal.status != 403:  # who may not see items sees the rest
+                raise
+        return Picture(snapshot, items)
 
     def result(self, run: str, *, timeout_seconds: float | None) -> Program[Any]:
         """The run's output, once it is there. Raises TimedOut, RunEnded."""
