@@ -13,8 +13,8 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends RST
 
 
 class CuttingProxy:
-    """Each connection gets a fate: whole, refused, its request lost, its answer lost, or an answer cut at some byte,
-    by a close, a reset, or a silence that never ends. `fates`: how often each came.
+    """Each connection has a fate: refused, its request lost, its answer lost, or its answers cut at some byte, by a
+    close, a reset, or a silence that never ends. `fates`: how often each came.
     """
 
     FATES = {
@@ -50,10 +50,6 @@ class CuttingProxy:
         for thread in self._threads:
             thread.join(timeout=10)
 
-    @property
-    def cuts(self) -> int:
-        return self.fates.total() - self.fates["whole"]
-
     def _accept(self) -> None:
         while True:
             try:
@@ -82,10 +78,9 @@ class CuttingProxy:
         while data := server.recv(CHUNK_BYTES):
             if fate == "answer lost":
                 return
-            if fate != "whole":
-                data, left = data[:left], max(0, left - len(data))
-            client.sendall(data)
-            if left:
+            client.sendall(data[:left])
+            left -= len(data)
+            if left > 0:
                 continue
             if fate == "silent":
                 client.settimeout(60)
@@ -93,8 +88,7 @@ class CuttingProxy:
                     continue
             if fate == "reset":
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            if fate != "whole":
-                return
+            return
 
     @contextlib.contextmanager
     def _held(self, line: socket.socket) -> Iterator[socket.socket]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from streaming.client import AsyncClient, Client, Patience
 from tests.acceptance.cutting import CuttingProxy
-from tests.acceptance.stack import Stack, running_stack
+from tests.acceptance.stack import ROOT, Stack, running_stack
 
 pytestmark = pytest.mark.acceptance
 
@@ -69,7 +71,7 @@ def test_a_run_behind_a_line_that_is_cut_at_random_is_one_run_whose_log_is_had_w
     assert [event["seq"] for event in log] == list(range(1, len(log) + 1))
     assert told[-1] == {"type": "end", "last_seq": len(log), "state": "completed"}
     assert result == {"sum": sum(range(NUMBERS))}
-    assert proxy.cuts >= 10, f"seed {SEED}: {proxy.fates}"
+    assert proxy.fates.total() >= 10, f"seed {SEED}: {proxy.fates}"
     runs = counting.get("/api/v1/runs", params={"workflow": "acceptance-counting"}).json()["runs"]
     assert [row["id"] for row in runs if row["title"] == title] == [run], "a repeated start started twice"
 
@@ -88,3 +90,29 @@ def test_a_client_finds_the_web_process_again_that_was_killed_under_it(
 
     assert [event for event in told if "seq" in event] == counting.log(run)
     assert cuts
+
+
+def test_a_run_is_watched_from_a_shell_across_every_cut(counting: Stack) -> None:
+    with Client(counting.url, auth=counting.auth, **OPTIONS) as client:
+        run = client.start("acceptance-counting", {"up_to": 100}, title="Watched")["id"]
+
+    # A page of all items has to fit once in a while.
+    with CuttingProxy(counting.port, seed=SEED, longest_bytes=60_000) as proxy:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "runs", "watch", run[-12:], "--url", proxy.url, "--timeout", "120"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "LONGHAUL_DATA_DIR": str(counting.folder)},
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == f"Watched ({run})"
+    items = [line for line in said if line.startswith("+ ")]
+    assert items == list(dict.fromkeys(items))
+    assert len(items) == 100
+    assert 'count 99: {"number": 99' in items[-1]
+    assert {"count: completed", "add_up: completed", "run: completed"} <= set(said)
+    assert not any("Traceback" in line for line in done.stderr.splitlines())
