@@ -17,7 +17,7 @@ from tests.acceptance.stack import ROOT, Stack, running_stack
 pytestmark = pytest.mark.acceptance
 
 SEED = int(os.environ.get("LONGHAUL_CUT_SEED", "1"))
-NUMBERS = 400
+NUMBERS = 200
 OPTIONS: dict[str, Any] = {
     "patience": Patience(base=0.02, cap=0.1, give_up=60),
     "silence_seconds": 4.0,  # more than two heartbeats at this pace
@@ -45,15 +45,15 @@ def proxy(counting: Stack) -> Iterator[CuttingProxy]:
 def with_threads(url: str, auth: Any, body: dict[str, Any], *, title: str) -> tuple[str, list[Any], Any]:
     with Client(url, auth=auth, **OPTIONS) as client:
         run = client.start("acceptance-counting", body, title=title)["id"]
-        return run, list(client.follow(run, timeout_seconds=120)), client.result(run, timeout_seconds=60)
+        return run, list(client.follow(run, timeout_seconds=300)), client.result(run, timeout_seconds=120)
 
 
 def with_asyncio(url: str, auth: Any, body: dict[str, Any], *, title: str) -> tuple[str, list[Any], Any]:
     async def whole() -> tuple[str, list[Any], Any]:
         async with AsyncClient(url, auth=auth, **OPTIONS) as client:
             run = (await client.start("acceptance-counting", body, title=title))["id"]
-            events = [event async for event in client.follow(run, timeout_seconds=120)]
-            return run, events, await client.result(run, timeout_seconds=60)
+            events = [event async for event in client.follow(run, timeout_seconds=300)]
+            return run, events, await client.result(run, timeout_seconds=120)
 
     return asyncio.run(whole())
 
