@@ -26,8 +26,9 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # True behind TLS: secure cookies, redirects, HSTS. The embedded default speaks plain HTTP on loopback.
 HTTPS = env.bool("HTTPS", default=False)
 
-# Those that are read where no settings are yet: above, and in `outbox/failpoints.py`.
-READ_ELSEWHERE = {"LONGHAUL_DATA_DIR", "LONGHAUL_FAILPOINTS", "LONGHAUL_FAILPOINTS_DIR"}
+# Those that are read where no settings are yet: above, and in `outbox/failpoints.py`; and a secret of whoever runs
+# `manage.py runs watch`, which is no setting.
+READ_ELSEWHERE = {"LONGHAUL_DATA_DIR", "LONGHAUL_FAILPOINTS", "LONGHAUL_FAILPOINTS_DIR", "LONGHAUL_TOKEN"}
 LONGHAUL = {
     name.removeprefix("LONGHAUL_"): value
     for name, value in os.environ.items()

@@ -21,7 +21,7 @@ ROOMS = {
     ],
     "streaming": [
         {"apps", "folding", "parsers", "prices"},
-        {"conf", "hints", "prompts"},
+        {"client", "conf", "hints", "prompts"},
         {"llm", "gateway"},
         {"fanout"},
         {"management"},
