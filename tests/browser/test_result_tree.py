@@ -143,5 +143,6 @@ def test_a_text_from_right_to_left_turns_around_nothing_but_itself(page: Page, o
     served = ServedRun(page, completed(owner, {"\u202ekey": {"title": "label"}}, is_file=False), owner)
     page.goto(f"{ORIGIN}/runs/{served.run.pk}/result/")
     key, label = (page.locator(f"summary .{name}").bounding_box() for name in ("key", "label"))
-    assert key and label
+    assert key is not None
+    assert label is not None
     assert key["x"] + key["width"] <= label["x"]
