@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, field_validator, model_validator
 
 from outbox.conf import read_settings
-from streaming.parsers.limits import Limits
+from streaming.parsers.limits import HIGHEST_DEPTH, Limits
 from streaming.prices import Price
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -80,7 +80,7 @@ class StreamingSettings(BaseModel):
     offline_chunk_max_chars: Count = Field(24, description="longest chunk of the offline model")
 
     # The parsers. 1 kB = 1,024 bytes.
-    json_max_depth: int = Field(64, ge=1, le=512, description="objects and lists within each other")
+    json_max_depth: int = Field(64, ge=1, le=HIGHEST_DEPTH, description="objects and lists within each other")
     json_max_string_bytes: Count = Field(262_144, description="one string of model output, as written")
     json_max_number_chars: int = Field(
         64, ge=1, le=4_000, description="one number of model output, as written"

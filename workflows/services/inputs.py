@@ -39,7 +39,7 @@ def refusal(error: ValidationError, *, what: str, pointer: str) -> InvalidInput:
 def dumped(value: BaseModel, *, what: str) -> Any:
     """As a JSON value that every database takes. Raises InvalidInput, `what` first."""
     try:
-        return storable(value.model_dump(mode="json"))
+        return storable(value.model_dump(mode="json", by_alias=True))
     except (
         ValueError
     ) as error:  # NotStorable; or Pydantic's own, which dumps nothing that is nested too deeply

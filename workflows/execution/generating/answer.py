@@ -240,7 +240,7 @@ class Answer(Generic[ItemModel]):
         """The caller has taken it. From here on the model is told that it is done."""
         self._items += 1
         self._repaired += found.is_repaired
-        value = found.item.model_dump(mode="json")
+        value = found.item.model_dump(mode="json", by_alias=True)
         mark = digest(value)
         if mark not in self._known:
             self._new.add(mark)
