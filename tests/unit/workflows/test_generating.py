@@ -1,6 +1,7 @@
 """An answer as items: lines and documents, what is rejected, and how a cut one is gone on with."""
 
 import hashlib
+from collections.abc import Generator
 
 import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
@@ -8,8 +9,10 @@ from pydantic import BaseModel, ValidationInfo, field_validator
 from streaming.llm import ModelUnavailable, Prompt
 from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import Ear, Talker, line, says
+from tests.unit.workflows.test_executor import answering
 from workflows.definitions import FailAfter, ReAsk, Skip, step
 from workflows.engine.items import CommittedItem, Repaired, ReplacedItem
+from workflows.engine.outcomes import Succeeded
 from workflows.errors import DefinitionError, Fatal, Retryable, Truncated
 
 
@@ -63,10 +66,7 @@ def test_what_is_almost_json_is_mended_only_when_asked_for():
     text = "{text: 'a',}\n" + line("b")
     assert strict.hear(Talker(says(text))).repaired == 0
     assert mending.hear(Talker(says(text)), repair=True).repaired == 1
-    assert (strict.given, mending.given) == (
-        ["[{text: 'a',}]", "b"] if strict.rejected else ["b"],
-        ["a", "b"],
-    )
+    assert (strict.given, mending.given) == (["[{text: 'a',}]", "b"], ["a", "b"])
 
 
 @pytest.mark.parametrize("paths", [(), ("notes.item",)])
@@ -180,6 +180,35 @@ def test_what_was_whole_before_the_connection_broke_is_given():
     with pytest.raises(Retryable) as raised:
         ear.hear(model)
     assert (raised.value.code, ear.given) == ("model-unavailable", ["a", "b"])
+
+
+def test_an_item_that_no_row_takes_is_rejected_and_the_answer_goes_on(run, settings):
+    set_longhaul(settings, ITEM_MAX_BYTES=100)
+
+    class Sum(BaseModel):
+        amount: int
+        remark: str = "r" * 10
+        pad: int = 0
+
+        @field_validator("remark")
+        @classmethod
+        def spelled_out(cls, remark: str) -> str:
+            return remark * 10
+
+    def list_sums(ctx) -> Generator[Sum, None, int]:
+        generated = yield from ctx.generate(Prompt(system="", text=""), items=Sum)
+        return generated.rejected
+
+    too_large = '{"amount":2,"remark":"123456789012345"}'
+    model = answering('{"amount":"99999999999999999999"}\n', too_large + "\n", '{"amount":"3"}\n')
+    records = FakeRecords()
+    outcome = run(step(title="x", items=Sum)(list_sums), records=records, model=model)
+    assert isinstance(outcome, Succeeded), outcome
+    assert outcome.output == 2
+    first, second, third = records.committed
+    assert (first.reason, first.position) == ("not storable: an integer beyond 64 bits", 0)
+    assert (second.reason, second.raw) == ("too_large", too_large)
+    assert third.value["amount"] == 3
 
 
 # --- rejected -------------------------------------------------------------------------------------------------
