@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from streaming.parsers import Op
+from workflows.engine.budget import Used
 from workflows.engine.items import Change, CommittedItem, NewItem
 
 
@@ -26,6 +27,8 @@ class FakeRecords:
         self.batches: list[int] = []
         self.said: list[str] = []
         self.saved: list[dict[str, Any]] = []
+        self.usages: list[dict[str, Any]] = []
+        self.used = Used()
         self.touched = 0
         self.shown: list[dict[str, Any]] = []
         self.partials: list[tuple[int, int, list[Op]]] = []
@@ -71,6 +74,12 @@ class FakeRecords:
 
     def save_progress(self, progress: dict[str, Any]) -> None:
         self.saved.append(progress)
+
+    def save_usage(self, usage: dict[str, Any]) -> None:
+        self.usages.append(usage)
+
+    def read_used(self) -> Used:
+        return self.used
 
     def touch(self) -> None:
         self.touched += 1

@@ -10,6 +10,7 @@ from outbox.models import Stream
 from streaming.conf import conf
 from streaming.gateway import ndjson, sse
 from streaming.gateway.access import Access
+from streaming.gateway.connections import require_room
 from streaming.gateway.errors import Refused, cursor_expired, misfit, not_found
 from streaming.gateway.log import events_page, read_tip
 from streaming.gateway.opening import Opening, open_run
@@ -34,9 +35,11 @@ async def events_response(
     given = (request.GET.get("after"), request.headers.get("Last-Event-ID"))
     cursors = [cursor for cursor in given if cursor]
     opening = await open_run(run_id, principal=principal, access=access, cursors=cursors)
+    follows = content_type == ndjson.CONTENT_TYPE and _is_on(request.GET.get("follow"))
+    if follows or content_type == sse.CONTENT_TYPE:
+        require_room(principal)
     if content_type == sse.CONTENT_TYPE:
         return sse.sse_response(opening)
-    follows = content_type == ndjson.CONTENT_TYPE and _is_on(request.GET.get("follow"))
     if not opening.goes_on and not follows:
         raise cursor_expired(pruned=opening.tip.pruned, snapshot=opening.seen.snapshot)
     if content_type == ndjson.CONTENT_TYPE:

@@ -47,10 +47,15 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Tokens as the provider counts them; 0 where it does not say."""
+    """Tokens as the provider counts them; 0 where it does not say.
+
+    tokens_cached: those of `tokens_in` that it had read before, which are cheaper. is_estimated: nobody counted them.
+    """
 
     tokens_in: int = 0
     tokens_out: int = 0
+    tokens_cached: int = 0
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class OfflineModel:
             chars_out += len(text)
             yield Chunk(text)
         chars_in = len(prompt.system) + len(prompt.text) + len(ndjson(prompt.done))
-        yield Finish("stop", Usage(tokens_in=tokens(chars_in), tokens_out=tokens(chars_out)))
+        used = Usage(tokens_in=tokens(chars_in), tokens_out=tokens(chars_out), is_estimated=True)
+        yield Finish("stop", used)
 
     def _lines(self, prompt: Prompt) -> Iterator[str]:
         done = list(prompt.done)

@@ -194,7 +194,9 @@ class Answer:
         """
         if chunk.usage:
             self.usage = Usage(
-                tokens_in=chunk.usage.prompt_tokens or 0, tokens_out=chunk.usage.completion_tokens or 0
+                tokens_in=chunk.usage.prompt_tokens or 0,
+                tokens_out=chunk.usage.completion_tokens or 0,
+                tokens_cached=getattr(chunk.usage.prompt_tokens_details, "cached_tokens", None) or 0,
             )
         choice = chunk.choices[0] if chunk.choices else None
         # Not every server sends every field that the SDK's types promise.

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -166,6 +167,32 @@ def test_without_javascript_each_load_is_the_truth(browser: Browser, stack: Stac
 
 def keys_of_markup(page: Page) -> list[str]:
     return [str(card.get_attribute("data-key")) for card in page.locator(".cards > .card").all()]
+
+
+def test_a_share_link_shows_a_run_live_to_a_browser_that_never_signed_in(
+    browser: Browser, stack: Stack
+) -> None:
+    run = stack.start_run()
+    made = httpx.post(
+        f"{stack.url}/api/v1/runs/{run}/share-links", json={"scopes": ["items", "result"]}, auth=stack.auth
+    ).json()
+    context = browser.new_context()
+    page = context.new_page()
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.goto(made["url"])
+
+    expect(page.locator(".cards > .card").nth(2)).to_be_visible(timeout=RUN_MS)
+    expect(page.locator("[data-freshness=live]")).to_be_visible(timeout=RUN_MS)
+    assert page.locator("[data-part=stop]").count() == 0
+    report = page.get_by_role("link", name="Download the PDF")
+    expect(report).to_be_visible(timeout=RUN_MS)
+    assert keys_of(page) == stored_keys(stack, run)
+    with page.expect_download() as download:
+        report.click()
+    assert download.value.path().read_bytes().startswith(b"%PDF-")
+    assert trouble == []
+    context.close()
 
 
 def test_a_document_that_cannot_be_read_ends_in_a_sentence(page: Page, stack: Stack, tmp_path: Path) -> None:

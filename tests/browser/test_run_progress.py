@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from streaming.parsers import PartialReader
-from tests.browser.conftest import ORIGIN, STATIC
+from tests.browser.conftest import ORIGIN
 from tests.browser.scripted import RUN, ScriptedServer
 from tests.browser.served import POLICY
 from workflows.pages.views import page_context
@@ -101,7 +102,7 @@ class ProgressPage:
         page.route(f"{ORIGIN}/runs/**", self._paint)
         page.route(
             f"{ORIGIN}/static/**",
-            lambda route: route.fulfill(path=STATIC / route.request.url.rpartition("/")[2]),
+            lambda route: route.fulfill(path=finders.find(route.request.url.partition("/static/")[2])),
         )
         self.trouble: list[str] = []
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
@@ -112,7 +113,12 @@ class ProgressPage:
     def _paint(self, route: Route) -> None:
         run = {**self.server.snapshot, "seq": self.server.head}
         context = page_context(
-            run, self.items, {"activity": [], "warnings": []}, is_cut=False, now=datetime.now(UTC)
+            run,
+            self.items,
+            {"activity": [], "warnings": []},
+            is_cut=False,
+            shows_usage=True,
+            now=datetime.now(UTC),
         )
         html = render_to_string("runs/detail.html", context)
         route.fulfill(body=html, content_type="text/html", headers={"Content-Security-Policy": POLICY})
@@ -443,6 +449,19 @@ def test_the_end_brings_the_report(shown: ProgressPage) -> None:
     expect(shown.part("freshness")).to_have_text("Finished")
     expect(shown.part("bar")).to_have_attribute("aria-valuenow", "100")
     expect(shown.page).to_have_title("All done · Analysis of lease.pdf")
+
+
+def test_what_was_used_is_told_anew_when_a_step_that_found_something_ends(shown: ProgressPage) -> None:
+    shown.open()
+    expect(shown.part("used")).to_be_hidden()
+    find = snapshot()["steps"][1] | {"items_count": 1, "usage": {"is_estimated": False}}
+    shown.server.snapshot |= {
+        "steps": [snapshot()["steps"][0], find],
+        "usage": {"tokens_in": 1_200, "tokens_out": 34, "cost": 0.5, "currency": "USD"},
+    }
+    shown.server.happen("item.committed", step="find", **finding(0))
+    shown.server.happen("step.completed", step="find", items_count=1)
+    expect(shown.part("used")).to_have_text("1,234 tokens used · 0.5000\u00a0USD")
 
 
 def test_a_failure_is_an_alert_that_says_why(shown: ProgressPage) -> None:

@@ -3,6 +3,9 @@ from django.urls import path, re_path
 from workflows.api import results, verbs, views, workflows
 from workflows.api.events import run_events
 from workflows.api.problems import no_such_address
+from workflows.api.shared import shared, shared_events
+from workflows.api.sharing import OneShareLink, ShareLinks
+from workflows.api.tickets import StreamTickets
 
 urlpatterns = [
     path("workflows", workflows.WorkflowList.as_view(), name="workflows"),
@@ -20,5 +23,12 @@ urlpatterns = [
     path("runs/<uuid:run_id>/retry", verbs.RunRetry.as_view(), name="run-retry"),
     path("runs/<uuid:run_id>/rerun", verbs.RunRerun.as_view(), name="run-rerun"),
     path("runs/<uuid:run_id>/compensate", verbs.RunCompensate.as_view(), name="run-compensate"),
+    path("runs/<uuid:run_id>/share-links", ShareLinks.as_view(), name="share-links"),
+    path("runs/<uuid:run_id>/share-links/<int:link_id>", OneShareLink.as_view(), name="share-link"),
+    path("shared/<str:secret>", shared(views.RunDetail), name="shared"),
+    path("shared/<str:secret>/events", shared_events, name="shared-events"),
+    path("shared/<str:secret>/items", shared(views.RunItems), name="shared-items"),
+    path("shared/<str:secret>/result", shared(results.RunResult), name="shared-result"),
+    path("stream-tickets", StreamTickets.as_view(), name="stream-tickets"),
     re_path("", no_such_address),
 ]

@@ -1,5 +1,6 @@
 """The API of runs. Each view finds its run through the one door, reads once, and calls a service to change it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -9,26 +10,33 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from outbox import wire
+from outbox.models import Audience
 from workflows import selectors
+from workflows.api.authentication import principal
 from workflows.api.cursors import items_cursor
 from workflows.api.pagination import chosen, page_of_runs, page_size, plain_text, whole_number
 from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
-from workflows.rights import may_see_payloads
+from workflows.principals import Principal
+from workflows.rights import may_see_items
 from workflows.states import RunState
+from workflows.usage import usage_of_parts, usage_of_steps
 
 POLL_SECONDS = 5
 
 
 def visible_run(request: Request, run_id: UUID) -> Run:
     """The run, if the caller may see it. Raises Http404."""
-    return get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+    return get_object_or_404(selectors.runs_visible_to(principal(request)), pk=run_id)
 
 
-def run_with_payloads(request: Request, run_id: UUID) -> Run:
-    """The run, if the caller may read what came of it. Raises Http404, PermissionDenied."""
+def run_with(request: Request, run_id: UUID, may_see: Callable[[Principal, Run], bool]) -> Run:
+    """The run, if the caller may read what came of it; may_see: of `workflows.rights`.
+
+    Raises Http404, PermissionDenied.
+    """
     run = visible_run(request, run_id)
-    if not may_see_payloads(request.user, run):
+    if not may_see(principal(request), run):
         raise PermissionDenied
     return run
 
@@ -36,7 +44,7 @@ def run_with_payloads(request: Request, run_id: UUID) -> Run:
 class RunList(StartRun):
     def get(self, request: Request) -> Response:
         """Runs that the caller may see, newest first. Query: state, workflow, cursor, limit."""
-        runs = selectors.runs_visible_to(request.user)
+        runs = selectors.runs_visible_to(principal(request))
         if state := request.query_params.get("state"):
             if state not in RunState.values:
                 raise ValidationError(f"state is one of {', '.join(RunState.values)}")
@@ -46,7 +54,7 @@ class RunList(StartRun):
         limit = page_size(request.query_params.get("limit"))
         with selectors.consistent_read():
             page, cursor = page_of_runs(runs, cursor=request.query_params.get("cursor"), limit=limit)
-            rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=request.user)
+            rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=principal(request))
         answer = Response({"runs": rows, "next": cursor})
         if cursor is not None:
             query = request.query_params.copy()
@@ -60,7 +68,7 @@ class RunDetail(APIView):
         """The snapshot: everything of one moment, with the `seq` that a stream goes on from."""
         with selectors.consistent_read():
             body = selectors.snapshot(
-                visible_run(request, run_id), link=request.build_absolute_uri, viewer=request.user
+                visible_run(request, run_id), link=request.build_absolute_uri, viewer=principal(request)
             )
         headers = {} if body["is_terminal"] else {"Retry-After": str(POLL_SECONDS)}
         return Response(body, headers={**headers, "Cache-Control": "no-store"})
@@ -80,10 +88,11 @@ class RunSteps(APIView):
         parent = plain_text(request.query_params.get("parent"), name="parent")
         with selectors.consistent_read():
             if parent is None:
-                steps = selectors.steps_of(run)
+                steps, used = selectors.steps_of(run), usage_of_steps(run.id)
             else:
                 steps = selectors.parts_of(run, parent, after=after, limit=limit)
-        rows = [selectors.step_snapshot(step) for step in steps]
+                used = usage_of_parts(steps)
+        rows = [selectors.step_snapshot(step, usage=used.get(step.id)) for step in steps]
         more = parent is not None and len(rows) == limit
         return Response({"steps": rows, "next": steps[-1].index if more else None})
 
@@ -93,7 +102,13 @@ class StepAttempts(APIView):
         """Every try at a step, forward and undo, in order. Which worker, for operators only."""
         run = visible_run(request, run_id)
         found = get_object_or_404(run.steps.defer("output", "item"), name=plain_text(step, name="step"))
-        return Response({"attempts": selectors.attempts(found, for_operator=request.user.is_staff)})
+        return Response(
+            {
+                "attempts": selectors.attempts(
+                    found, for_operator=principal(request).audience == Audience.OPERATOR
+                )
+            }
+        )
 
 
 class RunItems(APIView):
@@ -102,7 +117,7 @@ class RunItems(APIView):
         include=gone (also those that a later attempt replaced or retracted, each saying by which).
         """
         limit = page_size(request.query_params.get("limit"))
-        run = run_with_payloads(request, run_id)
+        run = run_with(request, run_id, may_see_items)
         step = plain_text(request.query_params.get("step"), name="step")
         with_gone = chosen(request.query_params.get("include"), name="include", choice="gone")
         cursor = items_cursor(run, request.query_params.get("after"))

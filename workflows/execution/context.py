@@ -21,6 +21,7 @@ from workflows.engine.storable import storable
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
 from workflows.execution.half import HalfItem, NoHalfItem
+from workflows.execution.meter import meter_of
 from workflows.execution.ports import Records
 from workflows.execution.signals import Signals
 from workflows.execution.taking import new_item
@@ -64,7 +65,7 @@ class StepContext:
         self._revisions = itertools.count(1)
         self._half: HalfItem | NoHalfItem = NoHalfItem()
         self.repaired: Repaired | None = None
-        self.usage: dict[str, int] = {}
+        self.meter = meter_of(workflow, lease.kind, records)
 
     @property
     def run_id(self) -> UUID:

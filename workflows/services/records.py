@@ -12,11 +12,12 @@ from outbox.models import Audience
 from streaming.parsers import Op
 from workflows import events
 from workflows.conf import conf
+from workflows.engine.budget import Used
 from workflows.engine.items import Change, CommittedItem
 from workflows.engine.lease import Lease
 from workflows.engine.plan import Plan
 from workflows.models import Item, Run, Step
-from workflows.services import items, outputs
+from workflows.services import items, outputs, spending
 from workflows.services.partials import Partials
 from workflows.states import StepKind, StepState
 
@@ -93,6 +94,12 @@ class LeasedRecords:
 
     def save_progress(self, progress: dict[str, Any]) -> None:
         items.save_progress(self._lease, progress, clock=self._clock)
+
+    def save_usage(self, usage: dict[str, Any]) -> None:
+        spending.save_usage(self._lease, usage)
+
+    def read_used(self) -> Used:
+        return spending.used_by_others(self._lease)
 
     def touch(self) -> None:
         items.touch(self._lease, clock=self._clock)

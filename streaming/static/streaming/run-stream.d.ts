@@ -41,6 +41,26 @@ export interface Step {
   started_at: string | null;
   finished_at: string | null;
   error: Problem | null;
+  /** Of all its attempts; null when it asked no model. */
+  usage: StepUsage | null;
+}
+
+/** cost: null where a model without a price was used. */
+export interface Usage {
+  tokens_in: number;
+  tokens_out: number;
+  cost: number | null;
+}
+
+/** From `model` on: of the latest attempt, null for a fan-out. Times from its first question, in seconds. */
+export interface StepUsage extends Usage {
+  calls: number;
+  is_estimated: boolean;
+  model: string | null;
+  finish_reason: string | null;
+  first_token_seconds: number | null;
+  first_item_seconds: number | null;
+  last_item_seconds: number | null;
 }
 
 export interface Snapshot {
@@ -61,7 +81,7 @@ export interface Snapshot {
   steps: Step[];
   error?: Problem | null;
   labels: Record<string, string>;
-  usage: { tokens_in: number; tokens_out: number; cost: number | null };
+  usage: Usage & { currency: string };
   created_at: string;
   started_at: string | null;
   finished_at: string | null;

@@ -61,7 +61,8 @@ def test_a_rejected_line_is_asked_for_again_and_paid_for(longhaul, finished):
     assert sentences(longhaul, run) == ["Pay!", "Leave!", "Write!"]
     assert [entry.payload["index"] for entry in committed(run)] == [0, 1, 2]
     assert longhaul.model.prompts[1].text.startswith("Fault: schema: page")
-    assert Attempt.objects.get().usage == {"tokens_in": 20, "tokens_out": 40}
+    used = Attempt.objects.get().usage
+    assert (used["tokens_in"], used["tokens_out"], used["calls"]) == (20, 40, 2)
     assert "item.rejected find_demands" not in longhaul.events(run, seen_by="operator")
     longhaul.check(run)
 

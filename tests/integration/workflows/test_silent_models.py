@@ -31,7 +31,7 @@ lease = test_heartbeat.lease
 
 SOON_SECONDS = 2.0  # promised is one; a busy machine is late
 BROKEN = '{"txt":"b"}\n'
-OURS = ("model-watch", "longhaul-reask", "longhaul-read")
+OURS = ("model-watch", "longhaul-reask", "longhaul-listen")
 
 
 @pytest.fixture

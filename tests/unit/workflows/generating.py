@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict
 from streaming.llm import Chunk, Finish, Prompt, Usage
 from streaming.llm.stopping import NEVER, Stop
 from streaming.parsers import Parser
+from tests.fakes import FakeRecords
 from workflows.definitions import OnRejected, Skip
 from workflows.engine.items import RejectedItem, Repaired
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
 from workflows.execution.half import NoHalfItem
+from workflows.execution.meter import Meter
 
 Talk = Callable[[Prompt], Generator[Chunk | Finish, None, None]]
 
@@ -75,7 +77,7 @@ class Ear:
     """The attempt."""
 
     def __init__(self) -> None:
-        self.usage: dict[str, int] = {}
+        self.meter = Meter(FakeRecords(), prices={})
         self.given: list[str] = []  # items, and what was rejected in brackets, in order
         self.rejected: list[RejectedItem] = []
         self.went_on = self.active = 0

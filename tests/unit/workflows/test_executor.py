@@ -336,7 +336,7 @@ def asked(run, model: ScriptedModel, **options: Any) -> tuple[Outcome, FakeRecor
 
 def test_a_models_answer_becomes_items_however_its_lines_are_cut(run):
     outcome, records = asked(run, answering('{"te', 'xt":"a"}\n{"text"', ':"b"}'))
-    assert outcome == Succeeded(output={"count": 0}, usage={"tokens_in": 10, "tokens_out": 20})
+    assert outcome.output == {"count": 0}
     assert [change.value["text"] for change in records.committed] == ["a", "b"]
 
 

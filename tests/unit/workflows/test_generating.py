@@ -121,7 +121,9 @@ def test_a_cut_answer_is_gone_on_with_in_the_same_attempt(finish):
         [{"text": "earlier"}, {"text": "a"}],
     ]
     assert (ear.went_on, generated.calls, generated.finish_reason, generated.rejected) == (1, 2, "stop", 0)
-    assert ear.usage["tokens_out"] == (40 if finish else 20)
+    used = ear.meter.usage
+    assert used["tokens_out"] == (40 if finish else 20 + 5), "17 bytes are about 5 tokens"
+    assert (used["calls"], used["is_estimated"], used["finish_reason"]) == (2, finish is None, "stop")
 
 
 def test_a_document_is_gone_on_with_too():
@@ -229,7 +231,7 @@ def test_a_call_that_ended_is_counted_even_if_its_last_piece_fails_the_attempt()
     ear = Ear()
     with pytest.raises(Retryable):
         ear.hear(Talker(says('{"text":1}')), on_rejected=FailAfter(1))
-    assert ear.usage == {"tokens_in": 10, "tokens_out": 20}
+    assert (ear.meter.usage["tokens_in"], ear.meter.usage["tokens_out"]) == (10, 20)
 
 
 def test_rejected_pieces_are_counted_over_all_answers_of_an_attempt(run):

@@ -41,9 +41,9 @@ def test_a_repeated_item_is_dropped_and_a_changed_one_replaces_itself(run):
     model.script(fact("b", "1"), fact("a", "2"), fact("c", "1"))
     records = FakeRecords(earlier=[CommittedItem(index=0, key="z", value={"name": "z", "text": "0"})])
     facts = step(title="x", items=Fact, item_key="name")(list_facts)
-    assert run(facts, records=records, model=model, number=2) == Succeeded(
-        output=2, usage={"tokens_in": 20, "tokens_out": 40}
-    )
+    outcome = run(facts, records=records, model=model, number=2)
+    assert outcome == Succeeded(output=2, usage=records.usages[-1])
+    assert (outcome.usage["tokens_in"], outcome.usage["tokens_out"]) == (20, 40)
     assert committed(records) == [
         ("new", "a", "1"),
         ("new", "b", "1"),

@@ -7,11 +7,11 @@ from typing import Generic, Protocol
 
 from pydantic import BaseModel
 
-from streaming.llm import Chunk, Finish, Model, ModelError, Prompt, Stop, Stopper, Usage
+from streaming.llm import Chunk, Finish, Model, ModelError, Prompt, Stop, Stopper
 from streaming.parsers import AutoParser, NdjsonParser, Parser, Reason, Rejected, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem, Repaired
-from workflows.errors import Truncated
+from workflows.errors import BudgetExceeded, Truncated
 from workflows.execution.generating.aside import beside
 from workflows.execution.generating.done import Done
 from workflows.execution.generating.ending import Ending, Generated
@@ -21,6 +21,7 @@ from workflows.execution.generating.reading import Found, ItemModel, NoItem, Rea
 from workflows.execution.generating.reasking import Reasked
 from workflows.execution.generating.rejections import Rejections
 from workflows.execution.half import HalfItem, NoHalfItem
+from workflows.execution.meter import Meter
 
 ENDING = (Reason.TOO_MANY_ITEMS, Reason.DOCUMENT_TOO_LONG)
 
@@ -28,7 +29,7 @@ ENDING = (Reason.TOO_MANY_ITEMS, Reason.DOCUMENT_TOO_LONG)
 class Listener(Protocol):
     """The attempt that a model writes for, as far as the answer concerns it."""
 
-    usage: dict[str, int]
+    meter: Meter
     repaired: Repaired | None  # of the item that is being given, for what its handler makes of it
 
     @property
@@ -98,33 +99,38 @@ class Answer(Generic[ItemModel]):
         self._cut = None
         parser = self._reading.parser()
         finish: Finish | None = None
-        fault: ModelError | None = None
+        fault: ModelError | BudgetExceeded | None = None
         try:
             finish = yield from self._read(parser)
-        except ModelError as error:
+        except (ModelError, BudgetExceeded) as error:
             fault = error
-        if finish is not None:
-            self._count(finish.usage)
-        else:
+        if finish is None:
             self._ctx.check_cancelled()  # it may be that nobody let it come to its end
         was_cut = finish is None or finish.reason != "stop"
         rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
         yield from self._take(rest, parser)
         # Before anything is raised: what is held behind an item that is asked for again has been paid for.
         yield from self._release(everything=True)
-        if fault is not None:
+        if isinstance(fault, ModelError):
             raise in_our_words(fault) from fault
+        if fault is not None:
+            raise fault
         return Ending(end=end, finish=finish)
 
     def _read(self, parser: NdjsonParser | AutoParser) -> Generator[ItemModel, None, Finish | None]:
         """While the caller works on an item the stream is not read: a slow database slows the model down."""
         prompt, stop = replace(self._prompt, done=self._done.told()), Stopper(self._ctx.stop_signal)
         half = self._ctx.half_item(parser, self._reading.items)
-        with closing(self._model.stream(prompt, stop=stop)) as stream:
+        with (
+            self._ctx.meter.asked(self._model.name, prompt) as call,
+            closing(self._model.stream(prompt, stop=stop)) as stream,
+        ):
             while part := (yield from self._next(stream, stop)):
                 if isinstance(part, Finish):
+                    call.finished(part)
                     return part
                 self._ctx.note_activity()
+                call.heard(part.text)
                 results = parser.feed(part.text)
                 # What was asked for again may have come too; most pieces of text bring neither.
                 if results or not self._holding.is_empty:
@@ -165,6 +171,7 @@ class Answer(Generic[ItemModel]):
         return Reasked(
             no_item,
             model=self._model,
+            meter=self._ctx.meter,
             reading=self._reading,
             prompt=self._prompt,
             policy=policy,
@@ -175,8 +182,6 @@ class Answer(Generic[ItemModel]):
         for piece in self._holding.take(everything=everything):
             if isinstance(piece, Reasked):
                 outcome = piece.outcome()
-                for usage in piece.usages:
-                    self._count(usage)
                 self._reasked += isinstance(outcome, Found)
             else:
                 outcome = piece
@@ -186,6 +191,7 @@ class Answer(Generic[ItemModel]):
                 yield from self._hand_out(outcome)
 
     def _hand_out(self, found: Found[ItemModel]) -> Iterator[ItemModel]:
+        self._ctx.meter.item()
         # By time, not by identity: a handler may yield another item made of this one.
         self._ctx.repaired = found.repaired
         try:
@@ -204,14 +210,6 @@ class Answer(Generic[ItemModel]):
         self._items += 1
         self._repaired += found.is_repaired
         self._done.add(found.value)
-
-    def _count(self, usage: Usage) -> None:
-        """Add to what the attempt has used."""
-        used = self._ctx.usage
-        self._ctx.usage = {
-            "tokens_in": used.get("tokens_in", 0) + int(usage.tokens_in),
-            "tokens_out": used.get("tokens_out", 0) + int(usage.tokens_out),
-        }
 
     def _tick(self, has_spoken: bool) -> None:
         if has_spoken:

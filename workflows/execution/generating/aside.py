@@ -41,7 +41,7 @@ class Aside(Generic[Result]):
         self._work = work
         self._result: list[Result] = []
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="longhaul-read", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="longhaul-listen", daemon=True)
         self._thread.start()
 
     @property

@@ -7,18 +7,19 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Generic
 
-from streaming.llm import Finish, Model, Prompt, Stop, Stopper, Usage
+from streaming.llm import Finish, Model, Prompt, Stop, Stopper
 from streaming.parsers import NdjsonParser, Parsed, Result
 from streaming.prompts import reask_prompt, reask_text
 from workflows.conf import conf
 from workflows.definitions import ReAsk
 from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading, repaired
+from workflows.execution.meter import Meter
 
 logger = logging.getLogger(__name__)
 
 
 class Reasked(Generic[ItemModel]):
-    """A call in a thread of its own, which touches nothing but the model: no row, no context.
+    """A call in a thread of its own, which touches nothing but the model and the meter: no row, no context.
 
     A call that is given up is stopped: the model closes its connection, and the thread ends.
     """
@@ -28,6 +29,7 @@ class Reasked(Generic[ItemModel]):
         no_item: NoItem,
         *,
         model: Model,
+        meter: Meter,
         reading: Reading[ItemModel],
         prompt: Prompt,
         policy: ReAsk,
@@ -35,9 +37,9 @@ class Reasked(Generic[ItemModel]):
     ) -> None:
         self.no_item = no_item
         self.found: Found[ItemModel] | None = None
-        self.usages: list[Usage] = []  # of the calls that came to their end
         self.words = 0  # pieces of text so far
         self._model = model
+        self._meter = meter
         self._reading = reading
         self._prompt = prompt
         self._policy = policy
@@ -93,18 +95,22 @@ class Reasked(Generic[ItemModel]):
         parser = NdjsonParser(limits, repair=self._reading.repair)
         results: list[Result] = []
         finish: Finish | None = None
-        with closing(self._model.stream(self._prompt_for(no_item), stop=self._stop)) as stream:
+        prompt = self._prompt_for(no_item)
+        with (
+            self._meter.asked(self._model.name, prompt, is_aside=True) as call,
+            closing(self._model.stream(prompt, stop=self._stop)) as stream,
+        ):
             for part in stream:
                 if isinstance(part, Finish):
                     finish = part
+                    call.finished(part)
                     break
                 self.words += 1
+                call.heard(part.text)
                 results += parser.feed(part.text)
                 if parser.is_stopped or self._stop.is_set():
                     break
         rest, end = parser.close(truncated=finish is None or finish.reason != "stop")
-        if finish is not None:
-            self.usages.append(finish.usage)
         match [*results, *rest]:
             case [Parsed() as only] if end.kind == "complete":
                 return self._judge(only, no_item.pointer)
