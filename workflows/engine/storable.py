@@ -12,6 +12,7 @@ from typing import Any
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 INT64 = range(-(2**63), 2**63)
+WRITTEN_OUT = 1e16  # from here on JSON has floats with an exponent
 MAX_LEVELS = 200  # orjson writes 254, and an event wraps what it carries
 
 
@@ -33,6 +34,9 @@ def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:
             raise NotStorable("an integer beyond 64 bits")
         case float() if not math.isfinite(value):
             raise NotStorable(f"the number {value}")
+        # PostgreSQL writes these out, so that they come back as integers: the same number for every database.
+        case float() if abs(value) >= WRITTEN_OUT and int(value) in INT64:
+            return int(value)
         case dict() | list() | tuple() if not levels:
             raise NotStorable(f"more than {MAX_LEVELS} levels of nesting")
         case dict():
