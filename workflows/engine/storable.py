@@ -9,6 +9,8 @@ import math
 import re
 from typing import Any
 
+from pydantic import BaseModel
+
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 INT64 = range(-(2**63), 2**63)
@@ -17,7 +19,17 @@ MAX_LEVELS = 200  # orjson writes 254, and an event wraps what it carries
 
 
 class NotStorable(ValueError):
-    """What no row can hold: NaN, an infinity, an integer beyond 64 bits, or too many levels."""
+    """What no row can hold: NaN, an infinity, an integer beyond 64 bits, too many levels, or what is no JSON at all."""
+
+
+def storable_model(value: BaseModel) -> Any:
+    """Raises NotStorable."""
+    try:
+        return storable(value.model_dump(mode="json"))
+    except NotStorable:
+        raise
+    except ValueError:  # of a serializer, whose words may quote the value
+        raise NotStorable("what is no JSON") from None
 
 
 def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:

@@ -213,6 +213,17 @@ def test_an_item_that_no_row_takes_is_rejected_and_the_answer_goes_on(run, setti
     assert third.value["amount"] == 3
 
 
+def test_an_item_of_the_handlers_own_that_is_no_json_fails_for_good(run):
+    class Blob(BaseModel):
+        data: bytes
+
+    def list_blobs(ctx) -> Generator[Blob, None, None]:
+        yield Blob(data=b"\xff")
+
+    outcome = run(step(title="x", items=Blob)(list_blobs))
+    assert (outcome.error.code, outcome.error.retryable) == ("not-storable", False)
+
+
 # --- rejected -------------------------------------------------------------------------------------------------
 
 

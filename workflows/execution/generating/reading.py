@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
 
 from outbox import wire
 from streaming.conf import conf as streaming_conf
 from streaming.parsers import AutoParser, Limits, NdjsonParser, ParserError, Reason, Rejected, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem, Repaired
-from workflows.engine.storable import NotStorable, storable
+from workflows.engine.storable import NotStorable, storable, storable_model
 from workflows.errors import Fatal
 
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
@@ -103,10 +102,10 @@ class Reading(Generic[ItemModel]):
             return unfit(encoded, "too_large", position, pointer=pointer)
         try:
             item = self.items.model_validate(value, context={"pointer": pointer, "key": key_of(pointer)})
-            stored = storable(item.model_dump(mode="json"))
+            stored = storable_model(item)
         except ValidationError as error:
             return unfit(encoded, schema_fault(error), position, pointer=pointer, text=encoded.decode())
-        except (NotStorable, PydanticSerializationError) as error:
+        except NotStorable as error:
             reason = f"not storable: {error}"
             return unfit(encoded, reason, position, pointer=pointer, text=encoded.decode())
         size = len(wire.encode(stored))
