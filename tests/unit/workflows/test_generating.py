@@ -238,6 +238,15 @@ def test_a_step_may_fail_after_so_many_rejected_pieces():
     assert Ear().hear(Talker(says(*text)), on_rejected=FailAfter(3)).rejected == 2
 
 
+@pytest.mark.parametrize("policy", [Skip(), FailAfter(9), ReAsk(at_most=1)])
+def test_no_attempt_takes_rejected_pieces_without_end(settings, policy):
+    set_longhaul(settings, REJECTED_MAX_ITEMS=3)
+    ear, model = Ear(), Talker(says(*['{"text":1}\n'] * 20), again=says("no"))
+    with pytest.raises(Retryable) as raised:
+        ear.hear(model, on_rejected=policy)
+    assert (raised.value.code, len(ear.rejected)) == ("too-many-rejected", 3)
+
+
 def test_a_call_that_ended_is_counted_even_if_its_last_piece_fails_the_attempt():
     ear = Ear()
     with pytest.raises(Retryable):
