@@ -119,6 +119,9 @@ class WorkflowSettings(BaseModel):
     item_max_bytes: int = Field(
         28_000, ge=100, description="largest item, as JSON: its event carries it whole"
     )
+    rejected_max_items: int = Field(
+        1_000, ge=1, description="rejected pieces of one attempt; with the last of them it fails"
+    )
     rejected_raw_max_bytes: int = Field(
         2_000, ge=0, le=4_000, description="kept of a rejected piece of model output"
     )

@@ -86,11 +86,10 @@ class OpenAIModel:
         with (
             Watch(connection.cut, stop=stop) as watch,
             self._client(connection) as client,
-            self._request(client, prompt) as stream,
+            self._request(client, prompt, watch, deadline) as stream,
             closing(connection),
         ):
             self._check_type(stream)
-            watch.arm(deadline)
             yield from self._answer(stream, watch, stop)
 
     def _client(self, connection: Connection) -> openai.OpenAI:
@@ -103,7 +102,19 @@ class OpenAIModel:
             http_client=connection.client(),
         )
 
-    def _request(self, client: openai.OpenAI, prompt: Prompt) -> openai.Stream[ChatCompletionChunk]:
+    def _request(
+        self, client: openai.OpenAI, prompt: Prompt, watch: Watch, deadline: float
+    ) -> openai.Stream[ChatCompletionChunk]:
+        """Raises APITimeoutError at the deadline too: each header is a sign of life for the socket's own time-out."""
+        watch.arm(deadline)
+        try:
+            return self._asked_for(client, prompt)
+        except openai.APIConnectionError as error:
+            if watch.has_cut:
+                raise openai.APITimeoutError(request=error.request) from None
+            raise
+
+    def _asked_for(self, client: openai.OpenAI, prompt: Prompt) -> openai.Stream[ChatCompletionChunk]:
         return client.chat.completions.create(
             model=self.name,
             messages=self.dialect.messages(prompt),

@@ -45,7 +45,8 @@ class RecordedModel:
     def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         try:
             recording = self._choose(prompt)
-            receipt = Receipt(self.receipts, prompt)
+            with Receipt(self.receipts, prompt) as receipt:
+                yield from self._say(recording, prompt, receipt, stop)
         except NotARecording as problem:
             raise ModelRefused(
                 f"A recorded answer cannot be read: {problem}. Check MODEL_RECORDING."
@@ -55,8 +56,6 @@ class RecordedModel:
                 f"A recorded answer cannot be played: {problem.strerror}. Check MODEL_RECORDING and "
                 "MODEL_RECORDING_LOG."
             ) from None
-        with receipt:
-            yield from self._say(recording, prompt, receipt, stop)
 
     def _choose(self, prompt: Prompt) -> Recording:
         if not self.path.is_dir():

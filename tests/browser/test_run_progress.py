@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from streaming.parsers import PartialReader
-from tests.browser.conftest import ORIGIN
+from tests.browser.conftest import ORIGIN, STATIC
 from tests.browser.scripted import RUN, ScriptedServer
 from tests.browser.served import POLICY
 from workflows.pages.views import page_context

@@ -8,7 +8,7 @@ from outbox import wire
 from workflows.conf import conf
 from workflows.definitions import Step
 from workflows.engine.items import NewItem, Repaired, item_key
-from workflows.engine.storable import NotStorable, storable
+from workflows.engine.storable import NotStorable, storable_model
 from workflows.errors import Fatal
 
 
@@ -19,7 +19,7 @@ def new_item(item: Any, step: Step[Any], *, repaired: Repaired | None) -> NewIte
         wanted = declared.__name__ if declared else "nothing"
         raise Fatal(f"The step {step.name} yields {wanted}, not {type(item).__name__}.", code="wrong-item")
     try:
-        value = storable(item.model_dump(mode="json", by_alias=True))
+        value = storable_model(item)
     except NotStorable as error:
         raise Fatal(f"An item of {step.name} holds {error}.", code="not-storable") from None
     size, limit = len(wire.encode(value)), conf().item_max_bytes
