@@ -131,6 +131,11 @@ class WorkflowSettings(BaseModel):
     model_max_continuations: int = Field(
         3, ge=0, le=100, description="how often a cut answer is gone on with in one attempt; 0: never"
     )
+    model_done_max_bytes: int = Field(
+        131_072,
+        ge=0,
+        description="JSON of what is done that a model is told so that it goes on after it: the last objects that fit",
+    )
     reask_timeout_seconds: float = Field(
         60.0, gt=0, description="longest that one rejected item is asked for again, all times together"
     )

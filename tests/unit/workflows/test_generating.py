@@ -14,6 +14,7 @@ from workflows.definitions import FailAfter, ReAsk, Skip, step
 from workflows.engine.items import CommittedItem, Repaired, ReplacedItem
 from workflows.engine.outcomes import Succeeded
 from workflows.errors import DefinitionError, Fatal, Retryable, Truncated
+from workflows.execution.generating.done import Done
 
 
 def set_longhaul(settings, **values):
@@ -305,3 +306,13 @@ def test_an_item_that_a_handler_made_of_a_mended_one_is_marked_too(run):
     marks = [change.repaired for change in records.committed]
     assert [mark and mark.by for mark in marks] == [None, "respelling", "respelling"]
     assert isinstance(records.committed[2], ReplacedItem)
+
+
+def test_of_very_much_that_is_done_a_model_is_told_the_end(settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "MODEL_DONE_MAX_BYTES": 25}
+    done = Done([{"text": "one"}])
+    for text in ("two", "three"):
+        done.add({"text": text})
+    assert done.told() == ({"text": "three"},)  # 16 bytes; with the one before it 30
+    settings.LONGHAUL = {**settings.LONGHAUL, "MODEL_DONE_MAX_BYTES": 30}
+    assert done.told() == ({"text": "two"}, {"text": "three"})

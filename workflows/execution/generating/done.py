@@ -1,8 +1,11 @@
 """What a model has written of an answer, and is not to write again."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from outbox import wire
+from workflows.conf import conf
 from workflows.engine.items import digest
 
 
@@ -31,5 +34,13 @@ class Done:
             self._values.append(value)
 
     def told(self) -> tuple[Mapping[str, Any], ...]:
-        """For the next prompt."""
-        return tuple(self._values)
+        """For the next prompt: the last objects, up to `model_done_max_bytes` of them. A model writes in the order of
+        its material, so it can go on after these; what it repeats of those before them is dropped when it comes.
+        """
+        left, told = conf().model_done_max_bytes, deque[Mapping[str, Any]]()
+        for value in reversed(self._values):
+            left -= len(wire.encode(value))
+            if left < 0:
+                break
+            told.appendleft(value)
+        return tuple(told)
