@@ -20,6 +20,7 @@ class LonghaulConfig(AppConfig):
             checks.check_telemetry,
             checks.check_parsers,
             model_checks.check_models,
+            model_checks.check_offline_model,
             queue_checks.check_queues,
         ):
             register(check)

@@ -9,7 +9,7 @@ E013 failpoints (deploy)      W014 shrunk times (deploy)     W015 no HTTPS (depl
 E016 an OTEL_… variable that the exporter of spans does not take
 In `config/webhook_checks.py`: W017 webhooks without TLS (deploy)   W018 that reach a cloud's metadata (deploy)
 W019 large JSON documents are read without the compiled parser
-E020 a budget of money, and a model without a price: in `config/model_checks.py`
+E020 a budget of money, and a model without a price   E022 no such offline extractor: in `config/model_checks.py`
 W021 a step in a queue that nobody serves: in `config/queue_checks.py`
 """
 
