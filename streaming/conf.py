@@ -1,5 +1,6 @@
 """The settings of `streaming`: the model, the parsers, the gateway. How they are read: `outbox/conf.py`."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -13,7 +14,8 @@ from streaming.prices import Price
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
-FREE = '{"offline": {"input": 0, "output": 0}}'
+# Nobody is paid for them, whatever else the table of prices says.
+OWN_PRICES = {name: Price(input=Decimal(0), output=Decimal(0)) for name in ("offline", "recorded")}
 
 
 class StreamingSettings(BaseModel):
@@ -65,7 +67,7 @@ class StreamingSettings(BaseModel):
         None, description="file that counts what `recorded` was asked and said; empty: none"
     )
     model_prices: Json[dict[str, Price]] = Field(
-        FREE,
+        "{}",
         validate_default=True,
         description='what a million tokens cost, by name or pattern: {"gpt-4.1*": {"input": 2, "output": 8}}',
     )
@@ -133,7 +135,12 @@ class StreamingSettings(BaseModel):
     @classmethod
     def is_a_table(cls, value: object) -> object:
         """Empty is not set, as docker compose passes it."""
-        return value or FREE
+        return value or "{}"
+
+    @field_validator("model_prices")
+    @classmethod
+    def knows_our_own_models(cls, value: dict[str, Price]) -> dict[str, Price]:
+        return {**OWN_PRICES, **value}
 
     @field_validator("model_api_key")
     @classmethod

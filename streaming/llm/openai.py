@@ -131,7 +131,7 @@ class OpenAIModel:
         if given in ("text/html", "application/json"):
             raise ModelRefused(
                 f"The address at {self._host} answered with {given} instead of a stream of events. "
-                "Check MODEL_BASE_URL, and that the server can stream."
+                "Check LONGHAUL_MODEL_BASE_URL, and that the server can stream."
             )
 
     def _answer(
@@ -168,7 +168,7 @@ class OpenAIModel:
         except ValueError:
             raise ModelUnavailable(
                 f"The model provider at {self._host} sent what is not a stream of chat completions. "
-                "Check MODEL_BASE_URL, or try again."
+                "Check LONGHAUL_MODEL_BASE_URL, or try again."
             ) from None
 
     def _silence(self, answer: "Answer") -> ModelUnavailable:

@@ -207,7 +207,7 @@ def test_a_folder_holds_the_answers_to_several_prompts(tmp_path):
 
     assert said(list(model.stream(PROMPT))) == "one"
     assert said(list(model.stream(other))) == "two"
-    with pytest.raises(ModelRefused, match=r"None of the 2 recordings .* MODEL_RECORD_TO"):
+    with pytest.raises(ModelRefused, match=r"None of the 2 recordings .* LONGHAUL_MODEL_RECORD_TO"):
         list(model.stream(Prompt(system="", text="never asked")))
 
 
@@ -257,7 +257,7 @@ def test_what_is_no_recording_is_refused_with_the_way_out(tmp_path, content, sen
 
     with pytest.raises(ModelRefused, match=sentence) as caught:
         played(RecordedModel(path=path))
-    assert "Check MODEL_RECORDING" in str(caught.value)
+    assert "Check LONGHAUL_MODEL_RECORDING" in str(caught.value)
 
 
 @pytest.mark.parametrize(
