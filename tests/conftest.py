@@ -31,13 +31,24 @@ hypothesis.settings.load_profile("suite")
 LADDER = ("unit", "integration", "", "acceptance", "browser")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # What touches no database is the same on both: it runs on the first.
+    if connection.vendor == "postgresql":
+        elsewhere = [item for item in items if not _has_database(item)]
+        items[:] = [item for item in items if _has_database(item)]
+        config.hook.pytest_deselected(items=elsewhere)
+
     def rung(item: pytest.Item) -> int:
         here = Path(__file__).parent  # tests of an app of yours may be collected beside ours
         folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
         return LADDER.index(folder if folder in LADDER else "")
 
     items.sort(key=rung)
+
+
+def _has_database(item: pytest.Item) -> bool:
+    fixtures = {"db", "transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or item.get_closest_marker("django_db") is not None
 
 
 @pytest.fixture
