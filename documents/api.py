@@ -28,8 +28,8 @@ from documents.uploads import clean_title, discard, receive
 from workflows import selectors, telemetry
 from workflows.api.authentication import authenticate, challenge
 from workflows.api.problems import plain_problem, problem
-from workflows.api.requests import read_key
-from workflows.errors import InvalidInput
+from workflows.api.requests import is_replay, read_key
+from workflows.errors import EngineError
 from workflows.models import Run
 from workflows.rights import may_see_payloads
 from workflows.states import StepState
@@ -60,7 +60,8 @@ class StartAnalysis(APIView):
         title = clean_title(request.POST.get("title", ""))
         try:
             key = read_key(request, scope="analysis", body={"sha256": document.sha256, "title": title})
-        except InvalidInput:
+            replayed = is_replay(key)
+        except EngineError:
             discard(document)
             raise
         run = start_analysis(
@@ -73,7 +74,10 @@ class StartAnalysis(APIView):
         with selectors.consistent_read():
             body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=request.user)
         location = request.build_absolute_uri(reverse("run", args=[run.pk]))
-        return Response(body, status=202, headers={"Location": location, "Cache-Control": "no-store"})
+        headers = {"Location": location, "Cache-Control": "no-store"}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(body, status=202, headers=headers)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, UploadRefused):

@@ -9,6 +9,14 @@ from streaming.gateway import cursor_expired
 from workflows.models import Run
 
 
+def read_cursor(text: str | None) -> wire.Cursor | None:
+    """Raises ValidationError for a text that is no cursor."""
+    try:
+        return None if text is None else wire.parse_cursor(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
 def items_cursor(run: Run, text: str | None) -> wire.Cursor:
     """The cursor in `text`, else the start. Items are kept as long as their run, so none is too old for them.
 
@@ -16,11 +24,8 @@ def items_cursor(run: Run, text: str | None) -> wire.Cursor:
     database was restored to an earlier point.
     """
     stream = Stream.objects.get(key=run.id)
-    try:
-        cursor = wire.parse_cursor(text) if text is not None else wire.Cursor(epoch=stream.epoch, seq=0)
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
-    if cursor.seq == 0:  # nothing was read yet
+    cursor = read_cursor(text)
+    if cursor is None or cursor.seq == 0:  # nothing was read yet
         return wire.Cursor(epoch=stream.epoch, seq=0)
     head = wire.Cursor(epoch=stream.epoch, seq=stream.head)
     if cursor > head:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponseBase
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from rest_framework.exceptions import AuthenticationFailed
 
 from streaming.gateway import Refused, events_response, read
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 5
 
 
-@require_GET
+@require_safe
 async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     """JSON page, server-sent events or NDJSON, by Accept; `after` is the cursor."""
     try:

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from streaming.gateway import Refused
+from workflows.api.asked import now_asked
 from workflows.engine.storable import storable
 from workflows.errors import (
     InvalidInput,
@@ -35,14 +36,15 @@ def problem_body(slug: str, detail: str, *, status: int | None = None, **extras:
     status: by default the kind's own. Raises KeyError for a slug that is not among the kinds: its `type` would
     lead nowhere.
     """
-    kind = KINDS[slug]
+    kind, asked = KINDS[slug], now_asked()
     body: dict[str, Any] = {
         "type": f"/docs/problems/{slug}",
         "title": kind.title,
         "status": status or kind.status,
         "detail": detail,
         "code": slug,
-        "request_id": str(uuid4()),
+        "request_id": asked.id if asked else str(uuid4()),
+        **({"instance": asked.path} if asked else {}),
         **extras,
     }
     return {name: storable(value) for name, value in body.items()}  # half a surrogate pair is not sent either

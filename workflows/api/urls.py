@@ -1,16 +1,17 @@
 from django.urls import path, re_path
 
-from workflows.api import results, verbs, views, workflows
+from workflows.api import items, results, verbs, views, workflows
 from workflows.api.events import run_events
+from workflows.api.polling import polled
 from workflows.api.problems import no_such_address
 
 urlpatterns = [
     path("workflows", workflows.WorkflowList.as_view(), name="workflows"),
     path("workflows/<str:name>", workflows.WorkflowDetail.as_view(), name="workflow"),
     path("runs", views.RunList.as_view(), name="runs"),
-    path("runs/<uuid:run_id>", views.RunDetail.as_view(), name="run"),
+    path("runs/<uuid:run_id>", polled(views.RunDetail.as_view()), name="run"),
     path("runs/<uuid:run_id>/events", run_events, name="run-events"),
-    path("runs/<uuid:run_id>/items", views.RunItems.as_view(), name="run-items"),
+    path("runs/<uuid:run_id>/items", items.RunItems.as_view(), name="run-items"),
     path("runs/<uuid:run_id>/result", results.RunResult.as_view(), name="run-result"),
     path("runs/<uuid:run_id>/steps", views.RunSteps.as_view(), name="run-steps"),
     path("runs/<uuid:run_id>/steps/<str:step>/attempts", views.StepAttempts.as_view(), name="step-attempts"),
