@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -12,11 +12,11 @@ from streaming.gateway import next_link, wait_seconds
 from workflows import selectors
 from workflows.api.cursors import read_cursor
 from workflows.api.etags import tagged
+from workflows.api.filters import count_of, filtered
 from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_number
 from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
 from workflows.rights import may_see_payloads
-from workflows.states import RunState
 
 POLL_SECONDS = 5
 
@@ -36,20 +36,16 @@ def run_with_payloads(request: Request, run_id: UUID) -> Run:
 
 class RunList(StartRun):
     def get(self, request: Request) -> Response:
-        """Runs that the caller may see, newest first. Query: state, workflow, cursor, limit."""
-        runs = selectors.runs_visible_to(request.user)
-        if state := request.query_params.get("state"):
-            if state not in RunState.values:
-                raise ValidationError(f"state is one of {', '.join(RunState.values)}")
-            runs = runs.filter(state=state)
-        if workflow := plain_text(request.query_params.get("workflow"), name="workflow"):
-            runs = runs.filter(workflow=workflow)
+        """Runs that the caller may see, newest first. Query: filters (see `filters.filtered`), count, cursor, limit."""
+        runs = filtered(selectors.runs_visible_to(request.user), request.query_params)
         limit = page_size(request.query_params.get("limit"))
         with selectors.consistent_read():
             page, cursor = page_of_runs(runs, cursor=request.query_params.get("cursor"), limit=limit)
             rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=request.user)
+            count = count_of(runs, request.query_params)
         headers = {} if cursor is None else {"Link": next_link(request._request, cursor=cursor)}
-        return Response({"runs": rows, "next": cursor}, headers=headers)
+        counted = {} if count is None else {"count": count}
+        return Response({"runs": rows, "next": cursor, **counted}, headers=headers)
 
 
 class RunDetail(APIView):
