@@ -3,9 +3,10 @@
 from django.urls import path
 
 from documents import api
+from workflows.api.description.stand_ins import described
 
 urlpatterns = [
     path("api/analysis", api.StartAnalysis.as_view(), name="start-analysis"),
-    path("runs/<uuid:run_id>/report.html", api.report, {"format": "html"}, name="report-html"),
-    path("runs/<uuid:run_id>/report.pdf", api.report, {"format": "pdf"}, name="report-pdf"),
+    path("runs/<uuid:run_id>/report.html", described(api.report), {"format": "html"}, name="report-html"),
+    path("runs/<uuid:run_id>/report.pdf", described(api.report), {"format": "pdf"}, name="report-pdf"),
 ]

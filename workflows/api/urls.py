@@ -1,16 +1,23 @@
 from django.urls import path, re_path
 
 from workflows.api import items, results, verbs, views, workflows
+from workflows.api.description import operations
+from workflows.api.description.runs import read_operations
+from workflows.api.description.stand_ins import described
+from workflows.api.description.verbs import write_operations
 from workflows.api.events import run_events
 from workflows.api.polling import polled
 from workflows.api.problems import no_such_address
+
+operations.register(read_operations)
+operations.register(write_operations)
 
 urlpatterns = [
     path("workflows", workflows.WorkflowList.as_view(), name="workflows"),
     path("workflows/<str:name>", workflows.WorkflowDetail.as_view(), name="workflow"),
     path("runs", views.RunList.as_view(), name="runs"),
     path("runs/<uuid:run_id>", polled(views.RunDetail.as_view()), name="run"),
-    path("runs/<uuid:run_id>/events", run_events, name="run-events"),
+    path("runs/<uuid:run_id>/events", described(run_events), name="run-events"),
     path("runs/<uuid:run_id>/items", items.RunItems.as_view(), name="run-items"),
     path("runs/<uuid:run_id>/result", results.RunResult.as_view(), name="run-result"),
     path("runs/<uuid:run_id>/steps", views.RunSteps.as_view(), name="run-steps"),

@@ -1,0 +1,250 @@
+"""What the API answers, as models that its description is made of. Members may be added: clients ignore unknown ones.
+
+A member with a default may be absent; all others are always there, be it as null.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from workflows.states import AttemptState, RunState, StepState
+
+Cursor = int | str
+
+
+class Error(BaseModel):
+    """What went wrong: a slug, a sentence, whether a retry may help."""
+
+    code: str
+    detail: str
+    retryable: bool
+
+
+class Progress(BaseModel):
+    done: float
+    total: float | None
+    unit: str
+
+
+class Usage(BaseModel):
+    """What the models were asked and said, summed over all attempts."""
+
+    tokens_in: int
+    tokens_out: int
+    cost: Any = Field(description="null: no price is known")
+
+
+class Step(BaseModel):
+    name: str
+    title: str
+    kind: str
+    position: int
+    stage: int = Field(description="steps of one stage run beside each other")
+    branch: int
+    state: StepState
+    state_info: str = Field(description="what it is doing, in words")
+    attempt: int = Field(description="number of the latest forward attempt; 0: none yet")
+    max_attempts: int
+    progress: Progress | None
+    items_count: int
+    due_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: Error | None
+    usage: Usage | None = None
+
+
+class RunLinks(BaseModel):
+    self: str
+    events: str
+    items: str
+    result: str
+    page: str
+
+
+class RunRow(BaseModel):
+    """A run in a list."""
+
+    id: UUID
+    workflow: str
+    version: int
+    title: str
+    state: RunState
+    state_info: str = Field(description="what it is doing, in words")
+    is_terminal: bool
+    allowed_actions: list[str] = Field(
+        description="verbs that fit its state and that the caller may use: hard-code no state machine"
+    )
+    epoch: int
+    seq: int = Field(description="number of its latest event: a stream opened after it misses nothing")
+    progress: Progress
+    current_steps: list[str]
+    error: Error | None
+    parent_run: UUID | None
+    labels: dict[str, str]
+    usage: Usage | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: RunLinks
+
+
+class RunSnapshot(RunRow):
+    """Everything of one moment."""
+
+    steps: list[Step]
+
+
+class Count(BaseModel):
+    value: int
+    is_capped: bool = Field(description="there are at least so many")
+
+
+class RunPage(BaseModel):
+    runs: list[RunRow]
+    next: str | None = Field(description="`cursor` of the next page")
+    count: Count | None = Field(None, description="with `count=estimate` only")
+
+
+class StepPage(BaseModel):
+    steps: list[Step]
+    next: int | None = Field(description="`after` of the next page of parts")
+
+
+class Attempt(BaseModel):
+    kind: str = Field(description="forward, or undo")
+    number: int
+    state: AttemptState
+    error: dict[str, Any] | None = Field(description="code, detail, retryable; more for operators")
+    usage: dict[str, Any]
+    started_at: datetime
+    finished_at: datetime | None
+    duration_seconds: float | None
+    worker: str = Field("", description="for operators only")
+
+
+class AttemptList(BaseModel):
+    attempts: list[Attempt]
+
+
+class Item(BaseModel):
+    """An object that a step streamed."""
+
+    seq: int = Field(description="of the event that announced its present content")
+    index: int = Field(description="its place within the step; places may be missing")
+    key: str
+    type: str
+    step: str
+    attempt: int
+    value: dict[str, Any]
+    replaced_by_attempt: int | None = Field(None, description="with `include=gone` only")
+    retracted_by_attempt: int | None = Field(None, description="with `include=gone` only")
+
+
+class ItemPage(BaseModel):
+    items: list[Item]
+    next: Cursor | None = Field(description="`after` of the next page")
+
+
+class Envelope(BaseModel):
+    """An event. What `data` holds for which `type`: /api/asyncapi.json. Unknown types are to be ignored."""
+
+    v: int
+    seq: int
+    id: UUID
+    type: str
+    run: UUID
+    time: datetime
+    data: dict[str, Any]
+    step: str = ""
+    attempt: int = 0
+
+
+class EventPage(BaseModel):
+    events: list[Envelope]
+    next: Cursor | None = Field(description="`after` of the next page; null at the head of the log")
+    seq: int
+    epoch: int
+
+
+class ResultWhole(BaseModel):
+    run: UUID
+    result: Any
+
+
+class ResultMember(BaseModel):
+    """A part of a result: a container has `count`, a text or number its `value`."""
+
+    kind: Literal["object", "array", "string", "number", "boolean", "null"]
+    pointer: str
+    key: str | int | None = Field(None, description="name or index within what it is a member of")
+    count: int | None = None
+    size: int | None = Field(None, description="bytes of its JSON")
+    value: Any = None
+    is_cut: bool = Field(False, description="`value` is the beginning only: ask for it by its pointer")
+    members: list["ResultMember"] | None = None
+    next: str | None = Field(None, description="`after` of the next page of members")
+
+
+class ResultPart(ResultMember):
+    """The part that was asked for by a query."""
+
+    run: UUID
+
+
+class WorkflowStep(BaseModel):
+    name: str
+    title: str
+    kind: str
+    position: int
+    stage: int
+    branch: int
+    over: str | None = Field(description="of a fan-out: the step whose items it is over")
+    has_undo: bool
+    pivot: bool
+    retry_only: bool
+    max_attempts: int
+    timeout_seconds: float
+
+
+class WorkflowRow(BaseModel):
+    name: str
+    version: int
+    versions: list[int]
+    title: str
+    on_failure: str
+    deadline_seconds: float | None
+    startable_here: bool = Field(description="false: it has a door of its own, such as an upload")
+    steps: list[WorkflowStep]
+
+
+class WorkflowDetail(WorkflowRow):
+    input_schema: dict[str, Any] = Field(description="JSON Schema")
+    schemas: dict[str, dict[str, Any]] = Field(
+        description="by step: JSON Schemas of its `output`, `items` and `answer`, where it has them"
+    )
+
+
+class WorkflowList(BaseModel):
+    workflows: list[WorkflowRow]
+
+
+class Fault(BaseModel):
+    pointer: str = Field(description="JSON Pointer into the body")
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. Branch on `code`; `type` leads to the page that explains it. Some kinds have more members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="what happened and the way out, for a person")
+    code: str
+    request_id: str = Field(description="as in the header `X-Request-ID` and in the server's log")
+    instance: str = Field("", description="the path that was asked for")
+    errors: list[Fault] | None = None
