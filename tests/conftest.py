@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 
 from config.redis_server import running_redis
 from outbox.nudge import breaker
+from tests import emitted
 from tests.settings import REDIS_PORT, release_redis_port
 from workflows.testing import FakeClock
 
@@ -38,6 +39,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LADDER.index(folder if folder in LADDER else "")
 
     items.sort(key=rung)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_event_checked() -> Iterator[None]:
+    with emitted.every_event_checked():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_event_beside_its_schema(_every_event_checked: None) -> Iterator[None]:
+    yield
+    assert not (faults := emitted.told()), faults
 
 
 @pytest.fixture

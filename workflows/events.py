@@ -24,6 +24,7 @@ class EventData(BaseModel):
     TYPE: ClassVar[str]
     AUDIENCE: ClassVar[Audience] = Audience.PUBLIC
     ENDS_ROUND: ClassVar[bool] = False
+    EPHEMERAL: ClassVar[bool] = False  # a frame: never stored, without seq and id
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -311,9 +312,10 @@ class InputReceived(EventData):
 
 
 class StepProgress(EventData):
-    """Ephemeral: never stored, without seq."""
+    """How far the step is, as it works."""
 
     TYPE: ClassVar[str] = "step.progress"
+    EPHEMERAL: ClassVar[bool] = True
     done: float
     total: float | None
     unit: str

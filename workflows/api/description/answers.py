@@ -245,6 +245,8 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="what happened and the way out, for a person")
     code: str
-    request_id: str = Field(description="as in the header `X-Request-ID` and in the server's log")
+    request_id: str = Field(
+        "", description="as in the header `X-Request-ID` and in the server's log; not in what a stream says"
+    )
     instance: str = Field("", description="the path that was asked for")
     errors: list[Fault] | None = None

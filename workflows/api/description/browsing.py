@@ -38,7 +38,7 @@ def _operation(method: str, path: str, operation: Schema) -> dict[str, Any]:
             "name": parameter["name"],
             "place": parameter["in"],
             "type": words(parameter["schema"]),
-            "description": parameter.get("description", ""),
+            "description": prose(parameter.get("description", "")),
         }
         for parameter in operation.get("parameters", ())
     ]
@@ -51,7 +51,11 @@ def _operation(method: str, path: str, operation: Schema) -> dict[str, Any]:
         "parameters": parameters,
         "body": list(_contents(operation.get("requestBody", {}))),
         "answers": [
-            {"status": status, "description": answer["description"], "contents": list(_contents(answer))}
+            {
+                "status": status,
+                "description": prose(answer["description"]),
+                "contents": list(_contents(answer)),
+            }
             for status, answer in operation["responses"].items()
         ],
     }
@@ -68,14 +72,14 @@ def _model(name: str, schema: Schema) -> dict[str, Any]:
         {
             "name": field,
             "type": words(part),
-            "description": part.get("description", ""),
+            "description": prose(part.get("description", "")),
             "may_be_absent": field not in required,
         }
         for field, part in schema.get("properties", {}).items()
     ]
     return {
         "name": name,
-        "description": schema.get("description", ""),
+        "description": prose(schema.get("description", "")),
         "fields": fields,
         "enum": schema.get("enum", ()),
     }
@@ -98,6 +102,16 @@ def words(schema: Schema) -> SafeString:
     if schema.get("type") == "array":
         return format_html("list of {}", words(schema.get("items", {})))
     return format_html("{}", _plain(schema))
+
+
+def prose(text: str) -> SafeString:
+    """A sentence with names between backticks."""
+    parts = text.split("`")
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in enumerate(parts)),
+    )
 
 
 def _plain(schema: Schema) -> str:

@@ -49,7 +49,7 @@ class Described(AutoSchema):
 
     def _path_parameters(self) -> list[Schema]:
         names = [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
-        found: list[Schema] = super()._resolve_path_parameters(names)
+        found: list[Schema] = self._resolve_path_parameters(names)  # type: ignore[no-untyped-call]
         return [{**parameter, "description": PATH_PARTS.get(parameter["name"], "")} for parameter in found]
 
     def _responses(self, operation: Operation) -> Schema:
