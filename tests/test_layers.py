@@ -36,7 +36,7 @@ ROOMS = {
         {"rights", "usage"},
         {"results"},
         {"selectors"},
-        {"access", "tasks", "testing"},
+        {"access", "system", "tasks", "testing"},
         {"api", "admin", "pages"},
         {"management"},
     ],

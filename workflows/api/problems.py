@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
@@ -62,6 +63,7 @@ def plain_problem(slug: str, detail: str, *, status: int | None = None, **extras
     return JsonResponse(body, status=body["status"], content_type=CONTENT_TYPE)
 
 
+@csrf_exempt  # there is nothing to protect, and the refusal would be a page
 def no_such_address(request: HttpRequest) -> JsonResponse:
     """Whatever else is asked for below the API: an answer that a program reads."""
     return plain_problem("not-found", f"There is nothing at {request.path}.")

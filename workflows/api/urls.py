@@ -1,8 +1,9 @@
 from django.urls import path, re_path
 
-from workflows.api import items, results, verbs, views, workflows
+from workflows.api import items, results, system, verbs, views, workflows
 from workflows.api.description import operations
 from workflows.api.description.runs import read_operations
+from workflows.api.description.service import system_operations
 from workflows.api.description.stand_ins import described
 from workflows.api.description.verbs import write_operations
 from workflows.api.events import run_events
@@ -11,6 +12,7 @@ from workflows.api.problems import no_such_address
 
 operations.register(read_operations)
 operations.register(write_operations)
+operations.register(system_operations)
 
 urlpatterns = [
     path("workflows", workflows.WorkflowList.as_view(), name="workflows"),
@@ -28,5 +30,6 @@ urlpatterns = [
     path("runs/<uuid:run_id>/retry", verbs.RunRetry.as_view(), name="run-retry"),
     path("runs/<uuid:run_id>/rerun", verbs.RunRerun.as_view(), name="run-rerun"),
     path("runs/<uuid:run_id>/compensate", verbs.RunCompensate.as_view(), name="run-compensate"),
+    path("system", system.SystemStatus.as_view(), name="system"),
     re_path("", no_such_address),
 ]

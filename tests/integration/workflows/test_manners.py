@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from django.urls import reverse
 
 from outbox.append import append
@@ -155,6 +156,13 @@ def test_a_format_that_is_not_served_is_refused(client, run, name):
     answer = client.get(address(name, run), headers={"Accept": "image/png"})
     assert (answer.status_code, answer.json()["code"]) == (406, "not-acceptable")
     assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_a_write_to_nowhere_is_answered_as_a_program_reads(owner):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(owner)
+    answer = client.post("/api/v1/runs/no-id/cancel")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
 
 
 def test_a_problem_is_json_whatever_format_was_asked_for(client, run):

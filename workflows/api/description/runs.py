@@ -21,6 +21,7 @@ from workflows.api.description.operations import (
     Operation,
     Operations,
     Parameter,
+    Schema,
     answers_json,
     text,
     whole,
@@ -39,6 +40,16 @@ IF_NONE_MATCH = Parameter(
     description="an `ETag` that you have: 304 if it still holds",
     location="header",
 )
+# As a browser gives it; `data` is an event or a control as JSON.
+SSE_EVENT: Schema = {
+    "type": "object",
+    "properties": {
+        "id": CURSOR,
+        "event": {"const": "control"},
+        "data": text(),
+        "retry": {"type": "integer"},
+    },
+}
 UNCHANGED = Answer(description="What you have still holds.", headers=("ETag",))
 
 
@@ -183,7 +194,7 @@ def _events() -> Operations:
     ]  # fmt: skip
     log = Answer(
         description="JSON: a page. NDJSON and server-sent events: the log, then what happens; see /api/asyncapi.json.",
-        content={JSON: EventPage, NDJSON: text(), SSE: text()},
+        content={JSON: EventPage, NDJSON: text(), SSE: SSE_EVENT},
         headers=("Link",),
     )
     return {
