@@ -45,7 +45,7 @@ SSE_EVENT: Schema = {
     "type": "object",
     "properties": {
         "id": CURSOR,
-        "event": {"const": "control"},
+        "event": text(enum=["control", "message"]),  # the latter has no name on the wire
         "data": text(),
         "retry": {"type": "integer"},
     },
