@@ -19,6 +19,7 @@ from schemathesis.specs.openapi import checks
 from outbox.append import Message, append
 from outbox.models import Stream
 from tests.factories import NOW, make_run, messages
+from workflows import system
 from workflows.api.description.serving import openapi_document
 from workflows.models import Item, Run
 from workflows.states import RunState, StepState
@@ -44,6 +45,11 @@ OPERATIONS = [
 ]
 # Of a run that goes on, these may wait or never end.
 STREAMS = {"read_events", "get_run"}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "PING_SECONDS", 0.001)
 
 
 @pytest.fixture
