@@ -1,14 +1,17 @@
 """Answers that wait for news: of the snapshot and of the log, by Django's own ASGI handler."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import channel_layers
 from django.contrib.auth.models import User
+from django.core.asgi import get_asgi_application
 from django.db import transaction
 from django.test import AsyncClient
 from django.urls import reverse
@@ -24,6 +27,8 @@ from workflows.states import RunState, StepState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATIENCE_SECONDS = 20
+WAITS = 20
+READ_THREADS = 5  # of the gateway, and one to spare
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +148,23 @@ async def test_a_cursor_of_another_log_gets_the_snapshot_to_start_anew_from(read
     answer = await reader.get(reverse("run", args=[run.pk]) + "?after=1763800000.7&wait=20")
     assert (answer.status_code, answer.json()["seq"]) == (200, 1)
     assert run.state == RunState.RUNNING
+
+
+async def test_waits_hold_no_thread_under_the_server_s_own_handler(run):
+    """Django gives each request a thread for its middleware, and keeps it for as long as the answer takes."""
+    transport = httpx.ASGITransport(get_asgi_application())
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://localhost", auth=("anna", "anna-password")
+    ) as web:
+        before = threading.active_count()
+        waits = [
+            asyncio.create_task(web.get(reverse("run", args=[run.pk]) + "?after=1&wait=20", timeout=None))
+            for _ in range(WAITS)
+        ]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while threading.active_count() > before + READ_THREADS or not len(feeds()):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert not any(wait.done() for wait in waits)
+            await read(write, run)
+            answers = await asyncio.gather(*waits)
+    assert {(answer.status_code, answer.json()["seq"]) for answer in answers} == {(200, 2)}
