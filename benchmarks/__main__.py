@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.machine import description
 from benchmarks.measuring import Benchmark, Effort, Request
+from benchmarks.parsers.measure import measure as measure_parsers
 from benchmarks.relay.measure import measure as measure_relay
 from benchmarks.results.measure import measure as measure_results
 from benchmarks.table import table
@@ -20,6 +21,7 @@ from benchmarks.table import table
 BENCHMARKS = {
     "relay": Benchmark("throughput, latency and cost per event of the outbox's relay", measure_relay),
     "results": Benchmark("time and memory of showing a part of a large result", measure_results),
+    "parsers": Benchmark("speed, growth and memory of the parsers of model output", measure_parsers),
 }
 
 

@@ -9,7 +9,7 @@ class LonghaulConfig(AppConfig):
     verbose_name = "Longhaul"
 
     def ready(self) -> None:
-        from config import celery, checks, webhook_checks  # needs the registry of apps
+        from config import celery, checks, model_checks, webhook_checks  # needs the registry of apps
         from config.described import service_operations
         from workflows.api.description.operations import register as register_operations
 
@@ -22,6 +22,7 @@ class LonghaulConfig(AppConfig):
             checks.check_web,
             checks.check_telemetry,
             checks.check_parsers,
+            model_checks.check_models,
         ):
             register(check)
         register(checks.check_deployment, deploy=True)

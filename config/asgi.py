@@ -21,14 +21,16 @@ def build() -> ProtocolTypeRouter:
     from streaming.gateway import DRAIN, RunSocket, SendLimit
     from workflows import telemetry
     from workflows.access import check_access, principal_of_scope
+    from workflows.entrance.sockets import SocketEntrance
 
     configure_logging()
     socket = RunSocket.as_asgi(access=check_access, identify=principal_of_scope)
     sockets = URLRouter([path("ws/v1", cast(Any, socket))])
+    by_session = AllowedHostsOriginValidator(AuthMiddlewareStack(sockets))
     return ProtocolTypeRouter(
         {
             "http": SendLimit(BodyLimit(cast(Application, http))),
-            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(sockets)),
+            "websocket": SocketEntrance(sockets, by_session=by_session),
             "lifespan": Lifespan(DRAIN.begin, flush=telemetry.flush),
         }
     )

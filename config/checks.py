@@ -10,6 +10,7 @@ E016 an OTEL_… variable that the exporter of spans does not take
 W017 webhooks without TLS (deploy)           W018 webhooks may reach a cloud's metadata (deploy)
 These two are in `config/webhook_checks.py`.
 W019 large JSON documents are read without the compiled parser
+E020 a budget of money, and a model without a price: in `config/model_checks.py`
 """
 
 import difflib

@@ -42,6 +42,7 @@ QUIET = (
     "amqp",
     "asyncio",
     "tornado.access",
+    "httpx",
 )
 # Servers that install handlers of their own before Django is set up.
 ADOPTED = ("uvicorn",)

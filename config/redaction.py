@@ -23,6 +23,8 @@ CONTENT_NAMES = frozenset({"prompt", "prompts", "messages", "completion", "conte
 SECRET_TEXT = [
     (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"), HIDDEN),  # user and password of a URL
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/._~=\-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (re.compile(r"\b(lht?_)[A-Za-z0-9_\-]{20,}"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?<=/s/)[A-Za-z0-9_\-]{20,}|(?<=/shared/)[A-Za-z0-9_\-]{20,}"), HIDDEN),
     (re.compile(r"\bsk-[A-Za-z0-9_\-]{8,}"), HIDDEN),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=]{8,}"), HIDDEN),
     (

@@ -26,8 +26,9 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # True behind TLS: secure cookies, redirects, HSTS. The embedded default speaks plain HTTP on loopback.
 HTTPS = env.bool("HTTPS", default=False)
 
-# Those that are read where no settings are yet: above, and in `outbox/failpoints.py`.
-READ_ELSEWHERE = {"LONGHAUL_DATA_DIR", "LONGHAUL_FAILPOINTS", "LONGHAUL_FAILPOINTS_DIR"}
+# Those that are read where no settings are yet: above, and in `outbox/failpoints.py`; and a secret of whoever runs
+# `manage.py runs watch`, which is no setting.
+READ_ELSEWHERE = {"LONGHAUL_DATA_DIR", "LONGHAUL_FAILPOINTS", "LONGHAUL_FAILPOINTS_DIR", "LONGHAUL_TOKEN"}
 LONGHAUL = {
     name.removeprefix("LONGHAUL_"): value
     for name, value in os.environ.items()
@@ -62,6 +63,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "workflows.api.throttling.TooMany",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -120,6 +122,10 @@ CHANNEL_LAYERS = {
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "workflows.entrance.limits.FailedLogins",  # stops guessing; it knows nobody
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -132,10 +138,11 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "workflows.api.authentication.TokenInHeader",
         "workflows.api.authentication.BrowserSession",
         "workflows.api.authentication.PasswordInHeader",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["workflows.api.permissions.ScopedCallers"],
     "DEFAULT_PARSER_CLASSES": [
         "workflows.api.requests.BoundedJSONParser",
         "rest_framework.parsers.FormParser",

@@ -26,12 +26,14 @@ from documents.starting import start_analysis
 from documents.storage import FileDamaged, load_file
 from documents.uploads import clean_title, discard, receive
 from workflows import selectors, telemetry
-from workflows.api.authentication import authenticate, challenge
+from workflows.api.authentication import challenge, identify, principal
 from workflows.api.problems import plain_problem, problem
 from workflows.api.requests import is_replay, read_key
+from workflows.api.throttling import Uploads
 from workflows.errors import EngineError
-from workflows.models import Run
-from workflows.rights import may_see_payloads
+from workflows.models import Run, Scope
+from workflows.principals import Principal, by_link
+from workflows.rights import may_see_result
 from workflows.states import StepState
 
 Format = Literal["html", "pdf"]
@@ -42,6 +44,8 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';
 
 
 class StartAnalysis(APIView):
+    write_scope = Scope.START
+    throttle_classes = (Uploads,)
     parser_classes: Sequence[type[BaseParser]] = [MultiPartParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -72,7 +76,7 @@ class StartAnalysis(APIView):
             called_from=telemetry.incoming(request.headers),
         )
         with selectors.consistent_read():
-            body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=request.user)
+            body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=principal(request))
         location = request.build_absolute_uri(reverse("run", args=[run.pk]))
         headers = {"Location": location, "Cache-Control": "no-store"}
         if replayed:
@@ -90,15 +94,29 @@ class StartAnalysis(APIView):
 def report(request: HttpRequest, run_id: UUID, format: Format) -> HttpResponseBase:
     """The report of a run: the HTML to read in the browser, the PDF to keep."""
     try:
-        user = authenticate(request)
+        reader = identify(request)
     except AuthenticationFailed:
-        user = None
-    if user is None:
+        reader = None
+    if reader is None:
         return _ask_to_sign_in(request)
-    run = selectors.runs_visible_to(user).filter(pk=run_id).first()
+    return _report(request, run_id, reader, format)
+
+
+@require_safe
+@never_cache
+def shared_report(request: HttpRequest, secret: str, format: Format) -> HttpResponseBase:
+    """The same for whoever has a share link that shows the result."""
+    holder = by_link(secret)
+    if holder is None or holder.run_id is None:
+        return _absent(request, "This link opens nothing.")
+    return _report(request, holder.run_id, holder, format)
+
+
+def _report(request: HttpRequest, run_id: UUID, reader: Principal, format: Format) -> HttpResponseBase:
+    run = selectors.runs_visible_to(reader).filter(pk=run_id).first()
     if run is None or run.workflow != document_analysis.name:
         return _absent(request, "There is no such report that you may see.")
-    if not may_see_payloads(user, run):
+    if not (reader.has(Scope.READ) and may_see_result(reader, run)):
         return _not_yours(request)
     step = run.steps.get(name=write_report.name)
     if step.state == StepState.COMPLETED:
@@ -138,7 +156,9 @@ def _not_yet(run: Run) -> HttpResponseBase:
 def _ask_to_sign_in(request: HttpRequest) -> HttpResponseBase:
     if _is_browser(request):
         return redirect_to_login(request.get_full_path())
-    answer = plain_problem("not-authenticated", "Sign in, or send a name and a password (HTTP Basic).")
+    answer = plain_problem(
+        "not-authenticated", "Sign in, or send an API token, or a name and a password (HTTP Basic)."
+    )
     answer["WWW-Authenticate"] = challenge(request)
     return answer
 

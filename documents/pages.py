@@ -19,8 +19,10 @@ from documents.uploads import receive
 from workflows import selectors, telemetry
 from workflows.api.pagination import page_of_runs
 from workflows.conf import conf as workflow_conf
+from workflows.entrance import limits
 from workflows.models import Run
 from workflows.pages.words import run_words
+from workflows.principals import principal_of, signed_in
 from workflows.problem_kinds import KINDS
 
 
@@ -39,8 +41,9 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def analyse_upload(request: HttpRequest) -> Run:
-    """Start the analysis of the file in a form. Raises UploadRefused; nothing is kept then."""
+    """Start the analysis of the file in a form. Raises UploadRefused, TooOften; nothing is kept then."""
     refuse_large_body(request)
+    limits.require(limits.uploads(), signed_in(request))
     upload = request.FILES.get("file")
     if upload is None:
         raise UploadRefused("no-file", "No file came with the form. Choose a document first.")
@@ -63,7 +66,7 @@ def _page(request: HttpRequest, *, refusal: UploadRefused | None = None, status:
 
 def _own_runs(user: User, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """Rows of the newest runs after `cursor`, also of staff their own alone, and the cursor of the older ones."""
-    own = selectors.runs_visible_to(user).filter(owner=user)
+    own = selectors.runs_visible_to(principal_of(user)).filter(owner=user)
     limit = workflow_conf().page_size
     with selectors.consistent_read():
         try:

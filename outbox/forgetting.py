@@ -56,6 +56,7 @@ def forget_published(key: UUID) -> None:
     shard, connection = wire.shard_of(key), client()
     for name in connection.scan_iter(match=wire.run_streams_of(shard, key), count=SCAN_ENTRIES):
         connection.delete(name)
+    connection.delete(wire.latest(shard, key))
     for shared in (wire.firehose(shard), wire.frames(shard)):
         _remove_entries(shared, str(key).encode())
 

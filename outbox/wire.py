@@ -77,6 +77,11 @@ def frames(shard: int) -> str:
     return f"{PREFIX}:{{{shard}}}:frames"
 
 
+def latest(shard: int, key: UUID | str) -> str:
+    """The hash of frames that are kept of a run for those who come in the middle: name -> audience, newline, frame."""
+    return f"{PREFIX}:{{{shard}}}:latest:{key}"
+
+
 def wake(shard: int) -> str:
     """The list that a relay waits on: keys of streams of this shard that are dirty, the newest first.
 

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, field_validator, model_validator
 
 from outbox.conf import read_settings
 from streaming.parsers.limits import Limits
+from streaming.prices import Price
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+FREE = '{"offline": {"input": 0, "output": 0}}'
 
 
 class StreamingSettings(BaseModel):
@@ -61,6 +64,12 @@ class StreamingSettings(BaseModel):
     model_recording_log: Path | None = Field(
         None, description="file that counts what `recorded` was asked and said; empty: none"
     )
+    model_prices: Json[dict[str, Price]] = Field(
+        FREE,
+        validate_default=True,
+        description='what a million tokens cost, by name or pattern: {"gpt-4.1*": {"input": 2, "output": 8}}',
+    )
+    model_prices_currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="of MODEL_PRICES")
     offline_extractor: str = Field(
         "documents.extraction.extract", description="dotted path: text of the prompt -> objects"
     )
@@ -94,6 +103,9 @@ class StreamingSettings(BaseModel):
         60.0, description="until a reader of a stream takes 64 kB; then it is cut"
     )
     ws_max_subscriptions: Count = Field(20, description="runs on one socket")
+    connections_max: int = Field(
+        100, ge=0, description="streams and sockets of one caller in one web process; 0: no limit"
+    )
     ws_max_frame_bytes: Count = Field(4_096, description="one frame from a client")
     fanout_block_ms: int = Field(1_000, ge=1, le=2_000, description="one blocking read of the streams")
     fanout_lookback_seconds: float = Field(
@@ -119,6 +131,12 @@ class StreamingSettings(BaseModel):
         if parts.username or parts.password:
             raise ValueError("must hold no user name or password: they would show in logs; use MODEL_API_KEY")
         return value
+
+    @field_validator("model_prices", mode="before")
+    @classmethod
+    def is_a_table(cls, value: object) -> object:
+        """Empty is not set, as docker compose passes it."""
+        return value or FREE
 
     @field_validator("model_api_key")
     @classmethod

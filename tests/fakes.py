@@ -1,8 +1,11 @@
 """Doubles for what a test must steer: records without a database."""
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from streaming.parsers import Op
+from workflows.engine.budget import Used
 from workflows.engine.items import Change, CommittedItem, NewItem
 
 
@@ -24,8 +27,13 @@ class FakeRecords:
         self.batches: list[int] = []
         self.said: list[str] = []
         self.saved: list[dict[str, Any]] = []
+        self.usages: list[dict[str, Any]] = []
+        self.used = Used()
         self.touched = 0
         self.shown: list[dict[str, Any]] = []
+        self.partials: list[tuple[int, int, list[Op]]] = []
+        self.hidden: list[tuple[int, int]] = []
+        self.takes_partials = True
         self.on_commit: Callable[[], None] = lambda: None
 
     def read_input(self) -> Any:
@@ -42,6 +50,9 @@ class FakeRecords:
 
     def outcome_unknown(self) -> bool:
         return self.unknown
+
+    def read_next_index(self) -> int:
+        return len(self.read_items(""))
 
     def read_items(self, step_name: str) -> list[CommittedItem]:
         fresh = [change for change in self.committed if isinstance(change, NewItem)]
@@ -64,8 +75,21 @@ class FakeRecords:
     def save_progress(self, progress: dict[str, Any]) -> None:
         self.saved.append(progress)
 
+    def save_usage(self, usage: dict[str, Any]) -> None:
+        self.usages.append(usage)
+
+    def read_used(self) -> Used:
+        return self.used
+
     def touch(self) -> None:
         self.touched += 1
 
     def show_progress(self, progress: dict[str, Any]) -> None:
         self.shown.append(progress)
+
+    def show_partial(self, index: int, rev: int, ops: Sequence[Op], whole: Any) -> bool:
+        self.partials.append((index, rev, copy.deepcopy(list(ops))))  # the value goes on growing
+        return self.takes_partials
+
+    def hide_partial(self, index: int, rev: int) -> None:
+        self.hidden.append((index, rev))

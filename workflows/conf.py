@@ -1,5 +1,7 @@
 """The engine's settings: times in seconds, each overridden by LONGHAUL_<NAME>."""
 
+from decimal import Decimal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from outbox.conf import Scaled, read_settings
@@ -62,6 +64,27 @@ class WorkflowSettings(BaseModel):
     progress_frame_interval_seconds: float = Field(0.1, gt=0, description="how often it is shown live")
     activity_interval_seconds: float = Field(
         5.0, gt=0, description="how often words of a model count as activity"
+    )
+    partial_interval_seconds: float = Field(
+        0.1, ge=0.02, description="shortest pause between two frames of a half-written item"
+    )
+    partial_max_bytes: int = Field(
+        28_000, ge=0, description="a half-written item is shown up to this length, as written; 0: none is"
+    )
+    partial_ttl_seconds: int = Field(
+        60, ge=1, description="how long it is kept for those who come, after its last frame"
+    )
+    run_budget_tokens: int = Field(
+        0, ge=0, description="tokens that all steps of a run may use of models, read and written; 0: no limit"
+    )
+    run_budget_cost: Decimal = Field(
+        Decimal(0), ge=0, allow_inf_nan=False, description="the same in money, by MODEL_PRICES; 0: no limit"
+    )
+    usage_interval_seconds: float = Field(
+        1.0, gt=0, description="while a model writes: how often what it has cost so far is saved"
+    )
+    budget_interval_seconds: float = Field(
+        5.0, gt=0, description="while a model writes: how often the run's other steps are looked at"
     )
     frames_max_entries: int = Field(10_000, ge=100, description="ephemeral frames that a shard keeps, about")
     retry_after_max_seconds: float = Field(

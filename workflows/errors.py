@@ -6,6 +6,7 @@
     │   │   ├── RetryAfter        try again, not before so many seconds
     │   │   └── Truncated         vendor: a model's answer was cut, and going on with it did not bring its end
     │   └── Fatal                 trying again cannot help: the step fails now
+    │       ├── BudgetExceeded    operator: the run has used of models what it may
     │       └── StoredValueLost   operator: a large output is gone from the storage, or damaged
     ├── EngineError               raised by the engine
     │   ├── DefinitionError       author: the workflow is wired wrongly; raised at import
@@ -74,6 +75,12 @@ class Fatal(StepError):
     """No retry can help: bad input, a refusal, a limit."""
 
     code = "fatal"
+
+
+class BudgetExceeded(Fatal):
+    """The run's budget of tokens or money is spent, or cannot be kept. The sentence says where it is raised."""
+
+    code = "budget-exceeded"
 
 
 class StoredValueLost(Fatal):

@@ -16,6 +16,10 @@ from workflows.engine.outcomes import ErrorInfo
 TYPES: "dict[str, type[EventData]]" = {}
 
 
+def is_none(value: object) -> bool:
+    return value is None
+
+
 class EventData(BaseModel):
     """Base of all event data. Subclasses name their wire type and audience."""
 
@@ -235,12 +239,22 @@ class AttemptCancelled(AttemptEnded, EventData):
     AUDIENCE: ClassVar[Audience] = Audience.OPERATOR
 
 
+class RepairedData(BaseModel):
+    """The item is not what the model wrote at first: it was respelled, or the model was asked for it again."""
+
+    by: Literal["respelling", "asking"]
+    position: int = Field(description="byte offset of what was written at first in the model's answer")
+    size: int = Field(description="its bytes, in UTF-8")
+    sha256: str = Field(description="of it, in hex; of its canonical JSON, where it was JSON of another form")
+
+
 class ItemCommitted(EventData):
     TYPE: ClassVar[str] = "item.committed"
     index: int
     key: str
     type: str
     value: dict[str, Any]
+    repaired: RepairedData | None = Field(None, exclude_if=is_none, description="left out for most items")
 
 
 class ItemReplaced(EventData):
@@ -248,6 +262,7 @@ class ItemReplaced(EventData):
     index: int
     key: str
     value: dict[str, Any]
+    repaired: RepairedData | None = Field(None, exclude_if=is_none, description="left out for most items")
 
 
 class ItemRetracted(EventData):
@@ -319,6 +334,22 @@ class StepProgress(EventData):
     done: float
     total: float | None
     unit: str
+
+
+class ItemPartial(EventData):
+    """What is new of an item that is being written; see `streaming.parsers.ops`.
+
+    It may yet be refused, and its numbers and literals are there once they are final. `set` with an empty pointer is
+    all of it; null: it will not become an item. Sent for items that have not been committed.
+    """
+
+    TYPE: ClassVar[str] = "item.partial"
+    EPHEMERAL: ClassVar[bool] = True
+    index: int = Field(description="the one that it will have, if it becomes a new item")
+    rev: int = Field(
+        description="grows with each frame of an attempt; after a hole only a `set` of all counts"
+    )
+    ops: list[tuple[Literal["set", "push", "append"], str, Any]]
 
 
 def message(data: EventData, *, step: str | None = None, attempt: int | None = None) -> Message:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
 from django.db.models import Q
 from django.urls import reverse
@@ -18,21 +17,29 @@ from workflows.errors import UnknownWorkflow
 from workflows.models import Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
+from workflows.principals import Link as ShareLink
+from workflows.principals import Principal
 from workflows.results import last_step
 from workflows.rights import actions_for
 from workflows.services.outputs import read_output, read_parts
 from workflows.states import RUN_TERMINAL, STEP_DONE, STEP_TERMINAL, RunState, StepKind, StepState
-from workflows.usage import usage_of
+from workflows.usage import total, usage_of, usage_of_steps
 
 Link = Callable[[str], str]
-Viewer = User | AnonymousUser | None
+Viewer = Principal | None
 
 WAITING_FOR_WORKER = "Waiting for a worker"
 
 
-def runs_visible_to(user: User | AnonymousUser) -> RunQuerySet:
-    """The one door to runs: staff see all, an owner their own, anyone else none. A foreign run is an absent one."""
-    return Run.objects.visible_to(user)
+def runs_visible_to(principal: Principal) -> RunQuerySet:
+    """The one door to runs: staff see all, an owner their own, a share link its own, anyone else none. A foreign run
+    is an absent one. What a principal may do with a run that they see, `workflows.rights` says.
+    """
+    is_link = isinstance(principal.way, ShareLink)
+    runs = Run.objects.all() if is_link else Run.objects.visible_to(principal.user)
+    if principal.run_id is not None:
+        return runs.filter(pk=principal.run_id)
+    return runs.none() if is_link else runs
 
 
 @contextmanager
@@ -64,11 +71,19 @@ def snapshot(
     """
     stream = Stream.objects.get(key=run.id)
     steps = steps_of(run) if steps is None else steps
-    usage = usage_of([run.id])[run.id]
-    return {
+    used = usage_of_steps(run.id)
+    usage = total(list(used.values()))
+    body = {
         **_row(run, steps, stream, usage, link=link, viewer=viewer),
-        "steps": [step_snapshot(step) for step in steps],
+        "steps": [step_snapshot(step, usage=used.get(step.id)) for step in steps],
     }
+    return body if viewer is None or viewer.user is not None else _for_guests(body)
+
+
+def _for_guests(body: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot without what is the business of the run's owner: what it cost, how they sort their runs."""
+    steps = [{**step, "usage": None} for step in body["steps"]]
+    return {**body, "labels": {}, "parent_run": None, "usage": None, "steps": steps}
 
 
 def steps_of(run: Run) -> list[Step]:
@@ -144,12 +159,12 @@ def _row(
         "created_at": moment(run.created_at),
         "started_at": moment(run.started_at),
         "finished_at": moment(run.finished_at),
-        "links": _links(run, link),
+        "links": _links(run, link, viewer),
     }
 
 
-def step_snapshot(step: Step) -> dict[str, Any]:
-    """A step as the snapshot shows it."""
+def step_snapshot(step: Step, *, usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A step as the snapshot shows it. usage: of `usage_of_steps`; None when it asked no model."""
     return {
         "name": step.name,
         "title": step.title,
@@ -167,6 +182,7 @@ def step_snapshot(step: Step) -> dict[str, Any]:
         "started_at": moment(step.started_at),
         "finished_at": moment(step.finished_at),
         "error": _public(step.error),
+        "usage": usage,
     }
 
 
@@ -248,15 +264,16 @@ def _public(error: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if error is None else {name: error[name] for name in ("code", "detail", "retryable")}
 
 
-def _links(run: Run, link: Link) -> dict[str, str]:
-    names = {
-        "self": "run",
-        "events": "run-events",
-        "items": "run-items",
-        "result": "run-result",
-        "page": "run-page",
-    }
-    return {key: link(reverse(name, args=[run.id])) for key, name in names.items()}
+def address_of(run_id: UUID, *, viewer: Viewer, part: str = "") -> str:
+    """The address of a run's snapshot, or of a part of it such as "-events"; a share link has its own."""
+    if viewer is not None and isinstance(viewer.way, ShareLink):
+        return reverse(f"shared{part}", args=[viewer.way.secret])
+    return reverse(f"run{part}", args=[run_id])
+
+
+def _links(run: Run, link: Link, viewer: Viewer) -> dict[str, str]:
+    parts = {"self": "", "events": "-events", "items": "-items", "result": "-result", "page": "-page"}
+    return {key: link(address_of(run.id, viewer=viewer, part=part)) for key, part in parts.items()}
 
 
 def stranded_by_code() -> dict[tuple[str, int, str], int]:

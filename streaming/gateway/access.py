@@ -8,7 +8,7 @@ from uuid import UUID
 
 from outbox.models import Audience
 from streaming.gateway.reads import read
-from streaming.hints import LogEvent
+from streaming.hints import LiveFrame, LogEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Seen:
         """Whether every event is visible, so that numbers without a jump may be relied on."""
         return len(self.allowed) == len(Audience) and not self.withheld
 
-    def shows(self, event: LogEvent) -> bool:
+    def shows(self, event: LogEvent | LiveFrame) -> bool:
         if event.audience not in self.allowed:
             return False
         return not self.withheld or json.loads(event.body)["type"] not in self.withheld

@@ -31,6 +31,7 @@ TITLES = {
     "not-found": "There is no such thing here",
     "cursor-expired": "The log does not go on from your cursor",
     "not-acceptable": "None of these formats is served here",
+    "rate-limited": "Too many requests",
     "overloaded": "The service is overloaded",
 }
 

@@ -14,6 +14,7 @@ from django.db import Error
 from outbox import wire
 from streaming.conf import conf
 from streaming.gateway.joining import Joining
+from streaming.gateway.latest import latest_frames
 from streaming.gateway.log import Page, Tip, read_page, read_tip
 from streaming.gateway.mailbox import HINTS_HELD, Mailbox
 from streaming.gateway.naming import Naming
@@ -52,6 +53,7 @@ class RunFeed:
         self._tried = asyncio.Event()  # joined, or found that joining takes a while
         self._joined_late = asyncio.Event()  # somebody read before we could hear
         self._tips: SharedRead[Tip | None] = SharedRead(partial(read, read_tip, run))
+        self.latest_frames = latest_frames(run)
         self._pages: dict[int, SharedRead[Page]] = {}
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()

@@ -33,7 +33,7 @@ from streaming.gateway.mailbox import Mailbox
 from streaming.gateway.naming import report_ahead, report_shrunk
 from streaming.gateway.opening import Opening
 from streaming.gateway.order import Order
-from streaming.hints import LogEvent
+from streaming.hints import LiveFrame, LogEvent
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ class _Follower:
         self._must_verify = True  # the tip decides whether the log is closed
         self._is_strange = False  # something is of another log, theirs or ours
         self._ended_at: int | None = None
+        self._began_at = self._now()  # frames since then come by the feed
+        self._lacks_frames = opening.tip.state is None
         self._beat_at = self._now() + conf().heartbeat_seconds
         self._expires_at = self._now() + max_age_seconds if max_age_seconds is not None else None
 
@@ -160,11 +162,22 @@ class _Follower:
             self._is_beat_due = False
             seq = self._order.seen if self._seen.is_full else self._shown
             items.append(Head(seq, self._opening.tip.epoch))
-        allowed = self._seen.allowed
-        items += [Frame(frame.body) for frame in self._mailbox.take_frames() if frame.audience in allowed]
+        items += await self._frames()
         if not items:
             await self._mailbox.wait(seconds=self._patience())
         return items
+
+    async def _frames(self) -> list[Followed]:
+        """The ephemeral ones. Who comes, or was too slow for some, is told the latest first: of two that tell the
+        same, a frame says which is newer.
+        """
+        latest: list[LiveFrame] = []
+        if self._lacks_frames or self._mailbox.has_lost_frames:
+            since = self._began_at if self._lacks_frames else self._now()
+            self._lacks_frames = self._mailbox.has_lost_frames = False
+            latest = (await self._feed.latest_frames.get(since=since)).value
+        frames = [*latest, *self._mailbox.take_frames()]
+        return [Frame(frame.body) for frame in frames if self._seen.shows(frame)]
 
     def _patience(self) -> float:
         next_at = self._beat_at if self._expires_at is None else min(self._beat_at, self._expires_at)

@@ -10,6 +10,7 @@ from outbox.models import Stream
 from streaming.conf import conf
 from streaming.gateway import ndjson, sse
 from streaming.gateway.access import Access
+from streaming.gateway.connections import require_room
 from streaming.gateway.errors import Refused, cursor_expired, misfit, not_found
 from streaming.gateway.log import events_page, read_tip
 from streaming.gateway.opening import Opening, open_run
@@ -37,10 +38,13 @@ async def events_response(
     cursors = [cursor for cursor in given if cursor]
     opening = await open_run(run_id, principal=principal, access=access, cursors=cursors)
     follows = content_type == ndjson.CONTENT_TYPE and _is_on(request.GET.get("follow"))
-    if not opening.goes_on and not follows and content_type != sse.CONTENT_TYPE:
+    is_stream = follows or content_type == sse.CONTENT_TYPE
+    if not opening.goes_on and not is_stream:
         raise cursor_expired(pruned=opening.tip.pruned, snapshot=opening.seen.snapshot)
     if request.method == "HEAD" and content_type != JSON:  # a stream would go on, unseen
         return HttpResponse(content_type=content_type, headers=sse.STREAM_HEADERS)
+    if is_stream:
+        require_room(principal)
     if content_type == sse.CONTENT_TYPE:
         return sse.sse_response(opening)
     if content_type == ndjson.CONTENT_TYPE:

@@ -25,7 +25,9 @@ class Mailbox:
         self._heard = 0 if self.is_epoch_over else heard.seq
         self._events: deque[LogEvent] = deque()
         self._bytes = 0
-        self._frames: deque[LiveFrame] = deque(maxlen=MAX_FRAMES)
+        self._frames: deque[LiveFrame] = deque()
+        self._frame_bytes = 0
+        self.has_lost_frames = False  # the follower looks for the latest, and takes this back
         self._max_events, self._max_bytes = max_events, max_bytes
         self._news = asyncio.Event()
 
@@ -49,6 +51,10 @@ class Mailbox:
 
     def post_frames(self, frames: Sequence[LiveFrame]) -> None:
         self._frames.extend(frames)
+        self._frame_bytes += sum(len(frame.body) for frame in frames)
+        while len(self._frames) > MAX_FRAMES or self._frame_bytes > self._max_bytes:
+            self._frame_bytes -= len(self._frames.popleft().body)
+            self.has_lost_frames = True
         self._news.set()
 
     def wake(self) -> None:
@@ -64,6 +70,7 @@ class Mailbox:
     def take_frames(self) -> list[LiveFrame]:
         frames = list(self._frames)
         self._frames.clear()
+        self._frame_bytes = 0
         return frames
 
     async def wait(self, *, seconds: float) -> None:

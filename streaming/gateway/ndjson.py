@@ -13,6 +13,7 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 
 from outbox import wire
 from streaming.conf import conf
+from streaming.gateway.connections import CONNECTIONS
 from streaming.gateway.errors import not_found
 from streaming.gateway.follow import follow
 from streaming.gateway.followed import CaughtUp, Denied, End, Event, Followed, Frame, Gap, Opened, control
@@ -32,11 +33,12 @@ def ndjson_response(opening: Opening, *, follows: bool) -> HttpResponseBase:
 
 async def _followed(opening: Opening) -> AsyncIterator[bytes]:
     await release_request_thread()
-    async with aclosing(follow(opening, max_age_seconds=max_age_seconds())) as items:
-        async for item in items:
-            yield line(item)
-            if isinstance(item, End):
-                return
+    with CONNECTIONS.held(opening.principal):
+        async with aclosing(follow(opening, max_age_seconds=max_age_seconds())) as items:
+            async for item in items:
+                yield line(item)
+                if isinstance(item, End):
+                    return
 
 
 async def _present(opening: Opening) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from outbox import wire
 from streaming.conf import conf
+from streaming.gateway.connections import CONNECTIONS
 from streaming.gateway.errors import not_found
 from streaming.gateway.follow import follow
 from streaming.gateway.followed import Bye, Denied, End, Event, Followed, Frame, Opened, control
@@ -31,11 +32,12 @@ def sse_response(opening: Opening) -> HttpResponseBase:
 
 async def _blocks(opening: Opening) -> AsyncIterator[bytes]:
     await release_request_thread()
-    async with aclosing(follow(opening, max_age_seconds=max_age_seconds())) as items:
-        async for item in items:
-            yield block(item, epoch=opening.tip.epoch)
-            if isinstance(item, End):
-                return
+    with CONNECTIONS.held(opening.principal):
+        async with aclosing(follow(opening, max_age_seconds=max_age_seconds())) as items:
+            async for item in items:
+                yield block(item, epoch=opening.tip.epoch)
+                if isinstance(item, End):
+                    return
 
 
 def max_age_seconds() -> float:

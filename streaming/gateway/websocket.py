@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +15,11 @@ from django.db import Error
 
 from outbox import wire
 from streaming.conf import conf
+from streaming.gateway import closing
 from streaming.gateway.access import Access
 from streaming.gateway.client_frames import BadFrame, Ping, Subscribe, Unsubscribe, parse_frame
+from streaming.gateway.closing import Close
+from streaming.gateway.connections import CONNECTIONS
 from streaming.gateway.drain import DRAIN, return_ms
 from streaming.gateway.errors import Refused, not_found
 from streaming.gateway.follow import follow
@@ -37,17 +39,6 @@ Send = Callable[[Message], Awaitable[None]]
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Identify = Callable[[Scope], Any | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """How the server ends a socket. `reason`: under 124 bytes, for the client's author."""
-
-    code: int
-    reason: str
-
-
-BAD_FRAME, NOT_SIGNED_IN, SILENT, TOO_MANY, RESTART, FAILED = 4400, 4401, 4408, 4409, 1012, 1011
 
 
 class RunSocket:
@@ -85,7 +76,10 @@ class RunSocket:
             # Accepted first: a browser shows its page no code of a handshake that failed.
             await self._close(refusal)
             return
-        with DRAIN.listening(lambda: self._finish(Close(RESTART, "the server restarts"))):
+        with (
+            CONNECTIONS.held(self._principal),
+            DRAIN.listening(lambda: self._finish(Close(closing.RESTART, "the server restarts"))),
+        ):
             watch = self._loop.create_task(self._watch())
             reading = self._loop.create_task(self._read())
             reading.add_done_callback(self._on_done)
@@ -98,9 +92,11 @@ class RunSocket:
 
     def _refusal(self, offered: Any) -> Close | None:
         if offered and SUBPROTOCOL not in offered:
-            return Close(BAD_FRAME, f"speak {SUBPROTOCOL}")
+            return Close(closing.BAD_FRAME, f"speak {SUBPROTOCOL}")
         if self._principal is None:
-            return Close(NOT_SIGNED_IN, "sign in first")
+            return Close(closing.NOT_SIGNED_IN, "sign in first")
+        if not CONNECTIONS.has_room(self._principal):
+            return Close(closing.TOO_OFTEN, f"at most {conf().connections_max} connections at a time")
         return None
 
     async def _close(self, end: Close) -> None:
@@ -108,7 +104,7 @@ class RunSocket:
         logger.info("socket closed", extra=extra)
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
-                if end.code == RESTART:
+                if end.code == closing.RESTART:
                     bye = _text(control(Bye(return_ms())))
                     await self._asgi_send({"type": "websocket.send", "text": bye})
                 await self._asgi_send({"type": "websocket.close", "code": end.code, "reason": end.reason})
@@ -121,7 +117,7 @@ class RunSocket:
         """No task of a socket may fail in silence."""
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("socket failed", exc_info=error)
-            self._finish(Close(FAILED, "something went wrong here"))
+            self._finish(Close(closing.FAILED, "something went wrong here"))
 
     async def _stop(self, tasks: "list[asyncio.Task[None]]") -> None:
         for task in tasks:
@@ -150,7 +146,7 @@ class RunSocket:
             try:
                 await self._answer(message.get("text"))
             except BadFrame as error:
-                self._finish(Close(BAD_FRAME, str(error)))
+                self._finish(Close(closing.BAD_FRAME, str(error)))
 
     async def _answer(self, text: str | None) -> None:
         if text is None:
@@ -167,7 +163,7 @@ class RunSocket:
         await self._unsubscribe(run)
         limit = conf().ws_max_subscriptions
         if len(self._subscriptions) >= limit:
-            self._finish(Close(TOO_MANY, f"a socket follows at most {limit} runs"))
+            self._finish(Close(closing.TOO_MANY, f"a socket follows at most {limit} runs"))
             return
         try:
             opening = await open_run(run, principal=self._principal, access=self._access, cursors=[after])
@@ -216,7 +212,7 @@ class RunSocket:
                 async with asyncio.timeout(self._patience_seconds):
                     await self._asgi_send({"type": "websocket.send", "text": text})
             except TimeoutError:
-                self._finish(Close(SILENT, "nothing was read for too long"))
+                self._finish(Close(closing.SILENT, "nothing was read for too long"))
             except OSError:  # it left while we spoke
                 self._finish(None)
 
@@ -227,7 +223,7 @@ class RunSocket:
         while True:
             silence = self._loop.time() - self._heard_at
             if silence >= self._patience_seconds and not self._subscriptions:
-                self._finish(Close(SILENT, "nothing was subscribed to"))
+                self._finish(Close(closing.SILENT, "nothing was subscribed to"))
                 return
             await asyncio.sleep(max(self._patience_seconds - silence, self._patience_seconds / 10))
 

@@ -15,6 +15,7 @@ from streaming.llm.offline import OfflineModel, Pace
 from streaming.llm.recorded import RecordedModel
 from streaming.llm.recorder import RecordingModel
 from streaming.llm.registry import get_model
+from streaming.llm.stopping import Stop, Stopper
 
 __all__ = [
     "Chunk",
@@ -29,6 +30,8 @@ __all__ = [
     "Prompt",
     "RecordedModel",
     "RecordingModel",
+    "Stop",
+    "Stopper",
     "Usage",
     "get_model",
 ]

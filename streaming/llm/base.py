@@ -10,6 +10,8 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from streaming.llm.stopping import NEVER, Stop
+
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
 
 
@@ -45,10 +47,15 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Tokens as the provider counts them; 0 where it does not say."""
+    """Tokens as the provider counts them; 0 where it does not say.
+
+    tokens_cached: those of `tokens_in` that it had read before, which are cheaper. is_estimated: nobody counted them.
+    """
 
     tokens_in: int = 0
     tokens_out: int = 0
+    tokens_cached: int = 0
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,12 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         """A generator of chunks and, last, one Finish. Raises ModelError.
 
         Nothing is asked before the first `next()`. `close()`, at any point, closes the connection.
+        stop: set by another thread, also while the model is silent. Within a second the connection is closed, and the
+        answer ends, mostly without a Finish. Several threads may read, one after the other.
         """
 
 

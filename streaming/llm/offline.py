@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streaming.llm.base import Chunk, Finish, Prompt, Usage, ndjson, ndjson_line
+from streaming.llm.stopping import NEVER, Stop, pause
 
 Extract = Callable[[str], Iterable[Mapping[str, Any]]]
 CHARS_PER_TOKEN = 4  # a rule of thumb for English; nothing is billed here
@@ -44,15 +45,18 @@ class OfflineModel:
         self._seed = seed
         self._sleep = sleep
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         chars_out = 0
         for text in self._cut(self._lines(prompt)):
-            if chars_out and self._pace.delay_seconds:
-                self._sleep(self._pace.delay_seconds)
+            if chars_out:
+                pause(self._pace.delay_seconds, stop=stop, sleep=self._sleep)
+            if stop.is_set():
+                return
             chars_out += len(text)
             yield Chunk(text)
         chars_in = len(prompt.system) + len(prompt.text) + len(ndjson(prompt.done))
-        yield Finish("stop", Usage(tokens_in=tokens(chars_in), tokens_out=tokens(chars_out)))
+        used = Usage(tokens_in=tokens(chars_in), tokens_out=tokens(chars_out), is_estimated=True)
+        yield Finish("stop", used)
 
     def _lines(self, prompt: Prompt) -> Iterator[str]:
         done = list(prompt.done)

@@ -4,10 +4,9 @@ One client a request, never shared: closing the generator closes the connection,
 The SDK's own retries are off, because an attempt is a durable row of ours.
 """
 
-import socket
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -20,14 +19,17 @@ from streaming.llm.base import (
     Chunk,
     Finish,
     FinishReason,
+    ModelError,
     ModelRefused,
     ModelUnavailable,
     Prompt,
     Usage,
 )
+from streaming.llm.openai_connection import Connection
 from streaming.llm.openai_errors import Asked, explain
 from streaming.llm.openai_request import Dialect
 from streaming.llm.patience import Patience, Watch
+from streaming.llm.stopping import NEVER, Stop
 
 # Local servers have words of their own for the two ends that matter.
 REASONS: dict[str, FinishReason] = {
@@ -53,12 +55,16 @@ class OpenAIModel:
     max_retry_after_seconds: float = 3_600.0
     dialect: Dialect = field(default_factory=Dialect)
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         # `from None` throughout: the provider's words, which may quote the key, stay out of tracebacks.
         try:
-            yield from self._stream(prompt)
+            yield from self._stream(prompt, stop)
         except openai.OpenAIError as error:
-            raise explain(error, self._asked(prompt)) from None
+            if not stop.is_set():
+                raise explain(error, self._asked(prompt)) from None
+        except ModelError:  # a stop looks like a silence, or like a broken line
+            if not stop.is_set():
+                raise
 
     def _asked(self, prompt: Prompt) -> Asked:
         return Asked(
@@ -72,24 +78,29 @@ class OpenAIModel:
     def _host(self) -> str:
         return urlsplit(self.base_url).netloc
 
-    def _stream(self, prompt: Prompt) -> Iterator[Chunk | Finish]:
+    def _stream(self, prompt: Prompt, stop: Stop) -> Iterator[Chunk | Finish]:
+        if stop.is_set():
+            return
         deadline = time.monotonic() + self.patience.first_token_seconds
+        connection = Connection()
         with (
-            self._client() as client,
+            Watch(connection.cut, stop=stop) as watch,
+            self._client(connection) as client,
             self._request(client, prompt) as stream,
-            Watch(lambda: shut(stream)) as watch,
+            closing(connection),
         ):
             self._check_type(stream)
             watch.arm(deadline)
-            yield from self._answer(stream, watch)
+            yield from self._answer(stream, watch, stop)
 
-    def _client(self) -> openai.OpenAI:
+    def _client(self, connection: Connection) -> openai.OpenAI:
         patience = self.patience
         return openai.OpenAI(
             api_key=self.api_key.get_secret_value() or "none",
             base_url=self.base_url,
             max_retries=0,
             timeout=openai.Timeout(patience.first_token_seconds, connect=patience.connect_seconds),
+            http_client=connection.client(),
         )
 
     def _request(self, client: openai.OpenAI, prompt: Prompt) -> openai.Stream[ChatCompletionChunk]:
@@ -112,10 +123,14 @@ class OpenAIModel:
                 "Check MODEL_BASE_URL, and that the server can stream."
             )
 
-    def _answer(self, stream: openai.Stream[ChatCompletionChunk], watch: Watch) -> Iterator[Chunk | Finish]:
+    def _answer(
+        self, stream: openai.Stream[ChatCompletionChunk], watch: Watch, stop: Stop
+    ) -> Iterator[Chunk | Finish]:
         answer = Answer()
         for chunk in self._chunks(stream, watch, answer):
             text = answer.take(chunk)
+            if stop.is_set() and not answer.reason:  # what had arrived before the cut
+                return
             if text is None:
                 continue
             watch.disarm()
@@ -168,7 +183,9 @@ class Answer:
         """
         if chunk.usage:
             self.usage = Usage(
-                tokens_in=chunk.usage.prompt_tokens or 0, tokens_out=chunk.usage.completion_tokens or 0
+                tokens_in=chunk.usage.prompt_tokens or 0,
+                tokens_out=chunk.usage.completion_tokens or 0,
+                tokens_cached=getattr(chunk.usage.prompt_tokens_details, "cached_tokens", None) or 0,
             )
         choice = chunk.choices[0] if chunk.choices else None
         # Not every server sends every field that the SDK's types promise.
@@ -188,13 +205,3 @@ class Answer:
 def speaks(delta: ChoiceDelta) -> bool:
     """Servers put thoughts into fields of their own; a role alone, or empty text, is only a greeting."""
     return bool(delta.content or delta.refusal or delta.tool_calls or any((delta.model_extra or {}).values()))
-
-
-def shut(stream: openai.Stream[ChatCompletionChunk]) -> None:
-    """End the connection under a read that another thread waits in; closing it would not wake that thread."""
-    network = stream.response.extensions.get("network_stream")
-    line = network.get_extra_info("socket") if network else None
-    if isinstance(line, socket.socket):
-        with suppress(OSError):
-            # The plain method: that of a TLS socket drops its session, which the reader is still using.
-            socket.socket.shutdown(line, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""How long a model may be silent, and the watch that ends a silence.
+"""How long a model may be silent, and the watch that ends a silence, in time or once nobody listens any more.
 
 A socket's read time-out is not enough: servers send comments to keep a connection alive while the model
 hangs, and each of them starts such a time-out anew. What counts here is words.
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from streaming.llm.stopping import LOOK_SECONDS, NEVER, Stop
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
@@ -20,13 +22,14 @@ class Patience:
 
 
 class Watch:
-    """Calls `cut` once when a deadline passes. One thread while it is open; arming costs it no new one.
+    """Calls `cut` once, when a deadline passes or `stop` is set. One thread while it is open; arming costs no new one.
 
     cut: wakes the reader that waits for words. It runs on the watch's thread, beside that read.
     """
 
-    def __init__(self, cut: Callable[[], None]) -> None:
+    def __init__(self, cut: Callable[[], None], *, stop: Stop = NEVER) -> None:
         self._cut = cut
+        self._stop = stop
         self._deadline: float | None = None
         self._is_open = True
         self._changed = threading.Condition()
@@ -63,8 +66,13 @@ class Watch:
         with self._changed:
             while self._is_open:
                 left = None if self._deadline is None else self._deadline - time.monotonic()
-                if left is not None and left <= 0:
+                if (left is not None and left <= 0) or self._stop.is_set():
                     self.has_cut = True
                     self._cut()
                     return
-                self._changed.wait(left)
+                self._changed.wait(self._seconds(left))
+
+    def _seconds(self, left: float | None) -> float | None:
+        if self._stop is NEVER:
+            return left
+        return LOOK_SECONDS if left is None else min(left, LOOK_SECONDS)

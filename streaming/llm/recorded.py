@@ -22,6 +22,7 @@ from streaming.llm.recording import (
     read_heading,
     read_recording,
 )
+from streaming.llm.stopping import NEVER, Stop, pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class RecordedModel:
     name: str = "recorded"
     sleep: Callable[[float], None] = time.sleep
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         try:
             recording = self._choose(prompt)
             receipt = Receipt(self.receipts, prompt)
@@ -55,7 +56,7 @@ class RecordedModel:
                 "MODEL_RECORDING_LOG."
             ) from None
         with receipt:
-            yield from self._say(recording, prompt, receipt)
+            yield from self._say(recording, prompt, receipt, stop)
 
     def _choose(self, prompt: Prompt) -> Recording:
         if not self.path.is_dir():
@@ -75,13 +76,15 @@ class RecordedModel:
         )
 
     def _say(
-        self, recording: Recording, prompt: Prompt, receipt: Receipt
+        self, recording: Recording, prompt: Prompt, receipt: Receipt, stop: Stop
     ) -> Generator[Chunk | Finish, None, None]:
         script = Script(recording, prompt)
         heard_at = 0.0
         for place, heard in script.after_done():
             if self.speed and heard.at > heard_at:
-                self.sleep((heard.at - heard_at) / self.speed)
+                pause((heard.at - heard_at) / self.speed, stop=stop, sleep=self.sleep)
+            if stop.is_set():
+                return
             heard_at = heard.at
             match heard.part:
                 case ModelError():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from streaming.llm.base import Chunk, Finish, Model, ModelError, Prompt
 from streaming.llm.recording import Take, heading
+from streaming.llm.stopping import NEVER, Stop
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,9 @@ class RecordingModel:
     def name(self) -> str:
         return self.model.name
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         recorder = Recorder(self, prompt)
-        with closing(recorder), closing(self.model.stream(prompt)) as parts:
+        with closing(recorder), closing(self.model.stream(prompt, stop=stop)) as parts:
             while True:
                 asked = self.monotonic()
                 try:

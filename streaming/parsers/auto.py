@@ -12,7 +12,7 @@ document. An answer without any decision is read as lines.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from streaming.parsers.base import End, Parser, ParserError, Result
+from streaming.parsers.base import End, Opened, Parser, ParserError, Result
 from streaming.parsers.document import DocumentParser
 from streaming.parsers.limits import Limits
 from streaming.parsers.lines import Encoder
@@ -41,6 +41,11 @@ class AutoParser:
     @property
     def is_stopped(self) -> bool:
         return self._chosen is not None and self._chosen.is_stopped
+
+    @property
+    def opened(self) -> Opened | None:
+        """None as well while it cannot be told what the answer is."""
+        return self._chosen.opened if self._chosen else None
 
     def feed(self, chunk: bytes | str) -> list[Result]:
         if self._is_closed:

@@ -50,12 +50,24 @@ class Position(NamedTuple):
     offset: int
 
 
+class Opened(NamedTuple):
+    """A value that has begun and has not closed, as far as the parser has looked. position: of its first byte.
+
+    is_in_line: it is one of many lines, where a line break may be the end of one that was broken off.
+    """
+
+    position: Position
+    pointer: str = ""
+    path: str = ""
+    is_in_line: bool = False
+
+
 class Parsed(NamedTuple):
     """One complete value. It is final: nothing that follows in the text changes it.
 
     value: an object, if it was a line; any JSON, if it stood at a path of a document.  pointer: where in the
     document (RFC 6901), empty for a line.  path: which of the configured paths it stood at.  key: its name in
-    the object that holds it.  repaired: it was no JSON as written (see `repair`).
+    the object that holds it.  repaired: it was no JSON as written (see `repair`).  raw: then, the text as written.
     """
 
     value: Any
@@ -64,6 +76,7 @@ class Parsed(NamedTuple):
     path: str = ""
     key: str | None = None
     repaired: bool = False
+    raw: str = ""
 
 
 class Rejected(NamedTuple):
@@ -109,6 +122,10 @@ class Parser(Protocol):
     @property
     def is_stopped(self) -> bool:
         """A limit of the whole answer was passed: nothing more will be taken, so the model may be closed."""
+
+    @property
+    def opened(self) -> Opened | None:
+        """The value that is being written. The same one until it is taken, refused, or seen to be none."""
 
     def feed(self, chunk: bytes | str) -> list[Result]:
         """What became certain through this chunk, in order. Raises ParserError after `close()`."""

@@ -47,12 +47,12 @@ class Collector:
         if self.is_stopped:
             return
         if self._items >= self._limits.max_items:
-            text = raw if isinstance(raw, str) else raw.decode()
-            self.reject(Reason.TOO_MANY_ITEMS, position, text, pointer, path)
+            self.reject(Reason.TOO_MANY_ITEMS, position, _text(raw), pointer, path)
             return
         self._items += 1
         self._repaired += repaired
-        self._results.append(Parsed(value, position, pointer, path, key, repaired))
+        written = _text(raw) if repaired else ""
+        self._results.append(Parsed(value, position, pointer, path, key, repaired, written))
 
     def reject(
         self,
@@ -122,3 +122,7 @@ class Collector:
         if truncated:
             return "truncated"
         return "invalid" if is_empty else "complete"
+
+
+def _text(raw: str | bytes) -> str:
+    return raw if isinstance(raw, str) else raw.decode()

@@ -7,7 +7,9 @@ from typing import NamedTuple
 from streaming.parsers.base import Position
 
 BOM = b"\xef\xbb\xbf"
+HEAD_BYTES = 128
 SURROGATE = re.compile("[\ud800-\udfff]")
+NEWLINE = b"\n"[0]  # to look for a byte is many times quicker than for bytes
 
 
 class Line(NamedTuple):
@@ -43,7 +45,7 @@ class LineSplitter:
         self._offset = 0
 
     def feed(self, chunk: bytes) -> Sequence[RawLine]:
-        if b"\n" not in chunk:
+        if NEWLINE not in chunk:
             self._keep(chunk)
             return NO_LINES
         first, *others = chunk.split(b"\n")
@@ -54,6 +56,15 @@ class LineSplitter:
             self._add_whole(others, lines)
         self._keep(rest)
         return lines
+
+    @property
+    def head(self) -> bytes:
+        """How the unfinished line begins."""
+        return bytes(self._buffer[:HEAD_BYTES])
+
+    def at(self, start: int) -> Position:
+        """Of a byte of the unfinished line."""
+        return Position(self._number, self._offset + start)
 
     def close(self) -> Line:
         """What is left: a line without an end, often empty."""

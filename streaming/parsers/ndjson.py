@@ -8,11 +8,11 @@ rejected with its raw text and the stream goes on.
 import codecs
 import re
 
-from streaming.parsers.base import End, ParserError, Position, Reason, Refused, Result
+from streaming.parsers.base import End, Opened, ParserError, Position, Reason, Refused, Result
 from streaming.parsers.collector import Collector
 from streaming.parsers.held import Held, Piece
 from streaming.parsers.limits import Limits
-from streaming.parsers.lines import Encoder, Line, LineSplitter
+from streaming.parsers.lines import BOM, Encoder, Line, LineSplitter
 from streaming.parsers.repair import Mender
 from streaming.parsers.structure import Structure
 from streaming.parsers.values import UNSURE, ValueReader
@@ -41,6 +41,19 @@ class NdjsonParser:
     @property
     def is_stopped(self) -> bool:
         return self._out.is_stopped
+
+    @property
+    def opened(self) -> Opened | None:
+        """Only what begins its line, blanks, commas and brackets aside: in prose little is sure before its end."""
+        if self.is_stopped:
+            return None
+        if self._held and not self._held.excludes(self._lines.head.decode(errors="ignore")):
+            return Opened(self._held.position, is_in_line=True)
+        head = self._lines.head
+        body = head.removeprefix(BOM).lstrip(AROUND)
+        if body[:1] != b"{":
+            return None
+        return Opened(self._lines.at(len(head) - len(body)), is_in_line=True)
 
     def feed(self, chunk: bytes | str) -> list[Result]:
         if self._is_closed:

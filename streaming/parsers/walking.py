@@ -8,7 +8,7 @@ say what belongs to what.
 import re
 from collections.abc import Callable
 
-from streaming.parsers.base import Position, Reason, Refused
+from streaming.parsers.base import Opened, Position, Reason, Refused
 from streaming.parsers.collector import Collector
 from streaming.parsers.extent import ContainerExtent, Extent, StringExtent, WordExtent, runs
 from streaming.parsers.limits import Limits
@@ -84,6 +84,18 @@ class Walker:
                 position = self._expected(block, position)
         return position
 
+    def opened(self, position: int) -> Opened | None:
+        """The value at a path that is at hand. position: what `walk` returned."""
+        if self.piece:
+            is_wanted = self.piece.role is Role.TAKEN and self.piece.place.path == wanted(self._nodes)
+            at, place = self.piece.position, self.piece.place
+        else:
+            is_wanted = (
+                bool(self.waits_for) and self._expected == self._value and wanted(self._nodes) is not None
+            )
+            at, place = self._locator.at(position), self._place
+        return Opened(at, place.pointer, place.path) if is_wanted and not self._refusal else None
+
     def _is_short_of(self, closer: bytes, block: bytes, position: int) -> bool:
         if len(block) - position >= self._hold or block.find(closer, position) >= 0:
             return False
@@ -108,13 +120,20 @@ class Walker:
         if not self._refusal and (path is not None or not closer):
             if end := self._at_once(block, position, path):
                 return end
-            if closer and self._looks < MAX_LOOKS and len(block) - position < self._hold:
+            if closer and self._looks < MAX_LOOKS and self._is_open(block, position):
                 self._looks += 1
                 self.waits_for = closer
                 return position
         role = Role.SKIPPED if path is None and not self._refusal else Role.TAKEN
         self._begin(role, self._place, position, mark)
         return position
+
+    def _is_open(self, block: bytes, position: int) -> bool:
+        """Is more of this container to come, and soon? Brackets are counted, in texts too: an error costs time only."""
+        if len(block) - position >= self._hold:
+            return False
+        opening = block.count(b"{", position) + block.count(b"[", position)
+        return opening > block.count(b"}", position) + block.count(b"]", position)
 
     def _at_once(self, block: bytes, position: int, path: str | None) -> int:
         """Take, or skip, a value that is all there, and plain. Returns where it ends, or 0."""

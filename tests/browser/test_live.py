@@ -3,8 +3,11 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -56,9 +59,12 @@ def keys_of(page: Page) -> list[str]:
     ]
 
 
+def items_of(stack: Stack, run: str) -> list[dict[str, Any]]:
+    return list(stack.get(f"/api/v1/runs/{run}/items", params={"limit": 200}).json()["items"])
+
+
 def stored_keys(stack: Stack, run: str) -> list[str]:
-    items = stack.get(f"/api/v1/runs/{run}/items", params={"limit": 200}).json()["items"]
-    return [item["key"] for item in items]
+    return [item["key"] for item in items_of(stack, run)]
 
 
 def test_a_document_goes_in_and_a_live_report_comes_out(page: Page, stack: Stack) -> None:
@@ -100,6 +106,33 @@ def test_a_document_goes_in_and_a_live_report_comes_out(page: Page, stack: Stack
     assert trouble == []
 
 
+def test_a_finding_is_seen_growing_before_it_is_a_card(page: Page, stack: Stack) -> None:
+    sign_in(page, stack)
+    # Each state of each half card, as the page painted it: looking from outside would miss most.
+    page.add_init_script(
+        """globalThis.grown = [];
+        addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+          const half = document.querySelector(".halves > .half blockquote:not([hidden])");
+          if (half && grown.at(-1) !== half.textContent) grown.push(half.textContent);
+        }).observe(document, { subtree: true, childList: true, characterData: true }));"""
+    )
+    run = hand_in(page)
+    half = page.locator(".halves > .half")
+    expect(half.locator("blockquote")).to_be_visible(timeout=RUN_MS)
+    expect(half).to_contain_text("Being written…")
+    picture(page, "being-written")
+    expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=RUN_MS)
+
+    expect(half).to_have_count(0)
+    grown = page.evaluate("grown")
+    quotes = [item["value"]["quote"] for item in items_of(stack, run)]
+    assert all(any(quote.startswith(part) for quote in quotes) for part in grown)
+    assert [
+        before for before, after in pairwise(grown) if len(before) < len(after) and after.startswith(before)
+    ]
+    assert keys_of(page) == stored_keys(stack, run)
+
+
 def test_the_page_survives_a_restart_of_the_web_process(page: Page, stack: Stack) -> None:
     sign_in(page, stack)
     run = hand_in(page)
@@ -134,6 +167,32 @@ def test_without_javascript_each_load_is_the_truth(browser: Browser, stack: Stac
 
 def keys_of_markup(page: Page) -> list[str]:
     return [str(card.get_attribute("data-key")) for card in page.locator(".cards > .card").all()]
+
+
+def test_a_share_link_shows_a_run_live_to_a_browser_that_never_signed_in(
+    browser: Browser, stack: Stack
+) -> None:
+    run = stack.start_run()
+    made = httpx.post(
+        f"{stack.url}/api/v1/runs/{run}/share-links", json={"scopes": ["items", "result"]}, auth=stack.auth
+    ).json()
+    context = browser.new_context()
+    page = context.new_page()
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.goto(made["url"])
+
+    expect(page.locator(".cards > .card").nth(2)).to_be_visible(timeout=RUN_MS)
+    expect(page.locator("[data-freshness=live]")).to_be_visible(timeout=RUN_MS)
+    assert page.locator("[data-part=stop]").count() == 0
+    report = page.get_by_role("link", name="Download the PDF")
+    expect(report).to_be_visible(timeout=RUN_MS)
+    assert keys_of(page) == stored_keys(stack, run)
+    with page.expect_download() as download:
+        report.click()
+    assert download.value.path().read_bytes().startswith(b"%PDF-")
+    assert trouble == []
+    context.close()
 
 
 def test_a_document_that_cannot_be_read_ends_in_a_sentence(page: Page, stack: Stack, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`<run-progress>` around the server's own markup, under the strictest policy, fed event by event."""
 
+import json
+import random
 import re
 import time
 from collections.abc import Callable
@@ -7,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.conftest import ORIGIN, STATIC
+from streaming.parsers import PartialReader
+from tests.browser.conftest import ORIGIN
 from tests.browser.scripted import RUN, ScriptedServer
 from tests.browser.served import POLICY
 from workflows.pages.views import page_context
@@ -98,7 +102,7 @@ class ProgressPage:
         page.route(f"{ORIGIN}/runs/**", self._paint)
         page.route(
             f"{ORIGIN}/static/**",
-            lambda route: route.fulfill(path=STATIC / route.request.url.rpartition("/")[2]),
+            lambda route: route.fulfill(path=finders.find(route.request.url.partition("/static/")[2])),
         )
         self.trouble: list[str] = []
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
@@ -109,7 +113,12 @@ class ProgressPage:
     def _paint(self, route: Route) -> None:
         run = {**self.server.snapshot, "seq": self.server.head}
         context = page_context(
-            run, self.items, {"activity": [], "warnings": []}, is_cut=False, now=datetime.now(UTC)
+            run,
+            self.items,
+            {"activity": [], "warnings": []},
+            is_cut=False,
+            shows_usage=True,
+            now=datetime.now(UTC),
         )
         html = render_to_string("runs/detail.html", context)
         route.fulfill(body=html, content_type="text/html", headers={"Content-Security-Policy": POLICY})
@@ -187,6 +196,146 @@ def test_findings_appear_one_by_one_as_on_a_reload(shown: ProgressPage) -> None:
     shown.open()
     assert shown.cards.all_inner_texts() == live
     assert shown.trouble == []
+
+
+def write_half(
+    shown: ProgressPage, rev: int, *ops: list[Any], index: int = 0, step: str = "find", attempt: int = 1
+) -> None:
+    frame = {"v": 1, "type": "item.partial", "run": RUN, "step": step, "attempt": attempt, "time": moment()}
+    shown.server.tell({**frame, "data": {"index": index, "rev": rev, "ops": list(ops)}})
+
+
+def half_of(shown: ProgressPage) -> Locator:
+    return shown.page.locator(".halves > .half")
+
+
+def test_an_item_is_seen_growing_and_becomes_a_card(shown: ProgressPage) -> None:
+    shown.open()
+    half = half_of(shown)
+    write_half(shown, 1, ["set", "", {"kind": "amount", "title": "Re"}])
+    expect(half).to_have_text("Being written…AmountRe")
+    expect(shown.part("empty")).to_be_hidden()
+    write_half(shown, 2, ["append", "/title", "nt 0"], ["set", "/page", 3], ["set", "/quote", "of EU"])
+    expect(half).to_contain_text("Amountpage 3Rent 0of EU")
+    write_half(shown, 3, ["append", "/quote", "R 9"], ["set", "/tags", ["a"]], ["push", "/tags", "b"])
+    expect(half.locator("blockquote")).to_have_text("of EUR 9")
+    expect(shown.cards).to_have_count(0)
+    expect(shown.part("count")).to_have_text("0")
+
+    shown.find(0)
+    expect(half).to_have_count(0)
+    expect(shown.cards).to_have_count(1)
+    expect(shown.cards).to_contain_text("Rent 0")
+    write_half(shown, 4, ["append", "/quote", " late"])  # took the longer way
+    write_half(shown, 5, ["set", "", {"title": "late"}])
+    write_half(shown, 6, ["set", "", {"title": "The next"}], index=1)
+    expect(half).to_contain_text("The next")
+    shown.find(1)
+    expect(half).to_have_count(0)
+    expect(shown.cards).to_have_count(2)
+    assert shown.trouble == []
+
+
+def test_a_half_item_whose_frames_were_lost_waits_for_one_that_says_all(shown: ProgressPage) -> None:
+    shown.open()
+    half = half_of(shown)
+    write_half(shown, 5, ["append", "/title", "of what?"])
+    write_half(shown, 6, ["set", "", {"title": "One"}])
+    write_half(shown, 8, ["append", "/title", " three"])
+    write_half(shown, 4, ["set", "", {"title": "an old one"}])
+    write_half(shown, 9, ["append", "/title", " four"])
+    write_half(shown, 7, ["append", "/title", " two"])
+    expect(half.locator("h3")).to_have_text("One two")
+    write_half(shown, 10, ["set", "", {"title": "One two three four five"}])
+    expect(half.locator("h3")).to_have_text("One two three four five")
+    write_half(shown, 11, ["append", "/nothing", "x"])
+    expect(half).to_have_count(0)
+    write_half(shown, 12, ["set", "", {"title": "Whole again"}])
+    expect(half.locator("h3")).to_have_text("Whole again")
+
+
+def test_a_half_item_goes_with_its_attempt(shown: ProgressPage) -> None:
+    shown.open()
+    half = half_of(shown)
+    write_half(shown, 1, ["set", "", {"title": "First"}])
+    expect(half).to_have_count(1)
+    write_half(shown, 2, ["set", "", None])
+    expect(half).to_have_count(0)
+    expect(shown.part("empty")).to_be_visible()
+
+    write_half(shown, 3, ["set", "", {"title": "First"}])
+    expect(half).to_have_count(1)
+    shown.server.happen("step.retry_scheduled", step="find", error=ERROR, retry_at=moment(30), max_attempts=5)
+    expect(half).to_have_count(0)
+    write_half(shown, 4, ["set", "", {"title": "Late"}])
+    write_half(shown, 1, ["set", "", {"title": "Second"}], attempt=2)
+    expect(half.locator("h3")).to_have_text("Second")
+    write_half(shown, 9, ["set", "", {"title": "Of the dead"}], attempt=1)
+    write_half(shown, 2, ["append", "/title", " try"], attempt=2)
+    expect(half.locator("h3")).to_have_text("Second try")
+    shown.server.happen("step.completed", step="find", attempt=2, items_count=0)
+    expect(half).to_have_count(0)
+
+
+def test_what_is_half_written_is_text_whatever_it_says(shown: ProgressPage) -> None:
+    shown.open()
+    write_half(shown, 1, ["set", "", {"title": HOSTILE[:9]}])
+    write_half(shown, 2, ["append", "/title", HOSTILE[9:]], ["set", "/__proto__", {"x": 1}])
+    write_half(shown, 3, ["set", "/__proto__/y", HOSTILE])
+
+    expect(half_of(shown).locator("h3")).to_have_text(HOSTILE)
+    assert shown.page.locator(".half img").count() == 0
+    assert shown.page.evaluate("({}).x === undefined && ({}).y === undefined")
+    assert shown.trouble == []
+
+
+def test_the_browser_comes_to_the_same_values_as_the_reader(shown: ProgressPage) -> None:
+    shown.open()
+    draw = random.Random(7)
+    cases = []
+    for _ in range(60):
+        value = {"a/b": any_value(draw, 4), "~": "\ud83d\ude00 \n", "__proto__": [any_value(draw, 3)]}
+        data, reader, taken = json.dumps(value).encode() + b" ", PartialReader(max_bytes=100_000), []
+        while data:
+            size = draw.randrange(1, 30)
+            reader.feed(data[:size])
+            data = data[size:]
+            taken.append(reader.take())
+        cases.append({"taken": taken, "text": json.dumps(value, sort_keys=True)})
+
+    texts = shown.page.evaluate(
+        """async (cases) => {
+          const { applyOps } = await import("/static/streaming/half-items.js");
+          return cases.map(({ taken }) => JSON.stringify(taken.reduce(applyOps, null)));
+        }""",
+        cases,
+    )
+    assert [json.loads(text) for text in texts] == [json.loads(case["text"]) for case in cases]
+
+
+def any_value(draw: random.Random, depth: int) -> Any:
+    match draw.randrange(6 if depth else 4):
+        case 0:
+            return draw.choice([None, True, 1.5, -7])
+        case 4:
+            return [any_value(draw, depth - 1) for _ in range(draw.randrange(4))]
+        case 5:
+            return {name: any_value(draw, depth - 1) for name in draw.sample("abcdefg", draw.randrange(4))}
+    return "".join(draw.choices('ab \\"ü\n', k=draw.randrange(30)))
+
+
+def test_two_steps_write_side_by_side_below_the_cards(shown: ProgressPage) -> None:
+    shown.open()
+    shown.server.happen("step.started", step="write", title="Writing the report")
+    write_half(shown, 1, ["set", "", {"title": "of write"}], step="write")
+    write_half(shown, 1, ["set", "", {"title": "of find"}])
+    shown.find(0)
+    write_half(shown, 2, ["set", "", {"title": "of find again"}], index=1)
+
+    rows = shown.page.locator(".flow li")
+    expect(rows).to_have_count(3)
+    assert rows.nth(0).get_attribute("data-key") == "k0"
+    expect(half_of(shown).locator("h3")).to_have_text(["of write", "of find again"])
 
 
 def test_progress_moves_the_bar_and_never_back(shown: ProgressPage) -> None:
@@ -300,6 +449,19 @@ def test_the_end_brings_the_report(shown: ProgressPage) -> None:
     expect(shown.part("freshness")).to_have_text("Finished")
     expect(shown.part("bar")).to_have_attribute("aria-valuenow", "100")
     expect(shown.page).to_have_title("All done · Analysis of lease.pdf")
+
+
+def test_what_was_used_is_told_anew_when_a_step_that_found_something_ends(shown: ProgressPage) -> None:
+    shown.open()
+    expect(shown.part("used")).to_be_hidden()
+    find = snapshot()["steps"][1] | {"items_count": 1, "usage": {"is_estimated": False}}
+    shown.server.snapshot |= {
+        "steps": [snapshot()["steps"][0], find],
+        "usage": {"tokens_in": 1_200, "tokens_out": 34, "cost": 0.5, "currency": "USD"},
+    }
+    shown.server.happen("item.committed", step="find", **finding(0))
+    shown.server.happen("step.completed", step="find", items_count=1)
+    expect(shown.part("used")).to_have_text("1,234 tokens used · 0.5000\u00a0USD")
 
 
 def test_a_failure_is_an_alert_that_says_why(shown: ProgressPage) -> None:

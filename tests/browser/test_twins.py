@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from playwright.sync_api import Page
 
 from streaming.folding import items_of
@@ -58,6 +59,30 @@ RUNS = [
         finished_at=at(0),
     ),
 ]
+USAGES = [
+    run("completed", *(step(usage=used) for used in steps), usage={"currency": "USD", **usage})
+    for steps in ([None], [{"is_estimated": False}, {"is_estimated": True}])
+    for usage in (
+        {"tokens_in": 0, "tokens_out": 0, "cost": None},
+        *(
+            {"tokens_in": tokens, "tokens_out": tokens * 7, "cost": cost}
+            for tokens in (1, 999, 1_000, 123_456_789_012)
+            for cost in (
+                None,
+                0.0,
+                0.00004,
+                0.00005,
+                0.03125,
+                0.07,
+                0.99995,
+                1.0,
+                1.005,
+                999.995,
+                1_234_567.891,
+            )
+        ),
+    )
+] + [run("running", step(), usage=None), run("running")]
 VALUES: list[dict[str, Any]] = [
     {},
     {"kind": "end_date", "title": "End", "value": "May", "page": 3, "quote": "in May", "due": "9 May"},
@@ -93,6 +118,18 @@ def test_both_say_the_same_of_a_run(script_page: Page, painter: Painter, sentenc
     assert browser_says(script_page, f"painter.{sentence}(value)", RUNS) == [
         getattr(painter, sentence)(of) for of in RUNS
     ]
+
+
+def test_both_say_the_same_of_what_was_used(script_page: Page, painter: Painter) -> None:
+    script_page.route(
+        f"{ORIGIN}/run-used.js",
+        lambda route: route.fulfill(
+            path=finders.find("workflows/run-used.js"), content_type="text/javascript"
+        ),
+    )
+    script_page.evaluate("async () => { globalThis.used = (await import('/run-used.js')).used; }")
+    said = browser_says(script_page, "used(value, page.words)", USAGES)
+    assert said == [painter.used(of) for of in USAGES]
 
 
 def test_both_say_the_same_of_a_step(script_page: Page, painter: Painter) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -20,6 +19,7 @@ from workflows.admin.previews import Preview
 from workflows.admin.reading import runs_to_act_on
 from workflows.errors import EngineError, InvalidInput
 from workflows.models import Run
+from workflows.principals import NOBODY, Principal, signed_in
 from workflows.rights import may_see_payloads
 from workflows.services import allowed_actions
 
@@ -40,7 +40,7 @@ class Choice:
     preview: Preview | None
 
 
-def choices(verb: Verb, runs: Iterable[Run], *, viewer: User | AnonymousUser) -> list[Choice]:
+def choices(verb: Verb, runs: Iterable[Run], *, viewer: Principal) -> list[Choice]:
     """runs: as `runs_to_act_on` reads them. viewer: for whom previews are made. One erased since is left out."""
     chosen = list(runs)
     heads = dict(Stream.objects.filter(key__in=[run.pk for run in chosen]).values_list("key", "head"))
@@ -64,8 +64,8 @@ def confirmation(
     form: ReasonForm | None = None,
 ) -> HttpResponse:
     """What will happen, and the button that does it. filters: of the list it came from; None for a run's own page."""
-    runs = runs_to_act_on(request.user, run_ids)
-    found = choices(verb, runs, viewer=request.user)
+    runs = runs_to_act_on(signed_in(request), run_ids)
+    found = choices(verb, runs, viewer=signed_in(request))
     ready = [choice for choice in found if choice.preview is not None]
     back = _back([choice.run.pk for choice in found], filters)
     if not ready:
@@ -98,8 +98,8 @@ def act(request: HttpRequest, verb: Verb, *, context: dict[str, Any]) -> HttpRes
     """Do what the confirmation page showed, run by run, and say of each that was refused why."""
     tokens, filters = request.POST.getlist("run"), request.POST.get("filters")
     chosen = dict(parsed for token in tokens[: conf().admin_bulk_max] if (parsed := _parse(token)))
-    runs = list(runs_to_act_on(request.user, chosen))
-    form = form_of(verb, choices(verb, runs, viewer=AnonymousUser()), request.POST)
+    runs = list(runs_to_act_on(signed_in(request), chosen))
+    form = form_of(verb, choices(verb, runs, viewer=NOBODY), request.POST)
     if not form.is_valid():
         return confirmation(request, verb, run_ids=chosen, context=context, filters=filters, form=form)
     titles = {run.pk: run.title for run in runs}

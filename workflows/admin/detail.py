@@ -1,6 +1,7 @@
 """From what was read of a run to what its page shows. Words and addresses; the templates lay them out."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +24,9 @@ from workflows.admin.payloads import payload_of
 from workflows.admin.reading import Page, Position, RunRead
 from workflows.admin.timeline import timeline
 from workflows.admin.wording import counted, duration
+from workflows.engine.budget import shown
 from workflows.models import Attempt, Item, Run, Step
+from workflows.principals import signed_in
 from workflows.rights import may_see_payloads
 from workflows.selectors import run_sentence, sentence
 from workflows.services import allowed_actions
@@ -48,7 +51,7 @@ def _cursor(request: HttpRequest, name: str) -> int | None:
 def detail_context(read: RunRead, request: HttpRequest) -> dict[str, Any]:
     """Everything that `admin/workflows/run/detail.html` and its live part show."""
     run, steps, now = read.run, read.steps, read.now
-    can_view = may_see_payloads(request.user, run)
+    can_view = may_see_payloads(signed_in(request), run)
     step = step_of_interest(run, steps)
     return {
         "title": run.title or str(run.pk),
@@ -125,7 +128,8 @@ def facts(read: RunRead, *, can_view: bool) -> dict[str, Any]:
         "duration": _between(run.started_at, ended),
         "done": sum(step.state in STEP_DONE for step in read.steps),
         "input": payload_of("input", run, run_id=run.pk, can_view=can_view),
-        "tokens": read.usage if any(read.usage.values()) else None,
+        "usage": read.usage if read.usage["tokens_in"] or read.usage["tokens_out"] else None,
+        "cost": money(read.usage["cost"]),
     }
 
 
@@ -154,9 +158,14 @@ def attempt_row(attempt: Attempt, steps: list[Step], now: datetime) -> dict[str,
         "step": next((step for step in steps if step.pk == attempt.step_id), attempt.step),  # else a part
         "state": badge(attempt.state, str(AttemptState(attempt.state).label)),
         "took": _between(attempt.started_at, attempt.finished_at or now),
-        "tokens_in": attempt.usage.get("tokens_in", 0),
-        "tokens_out": attempt.usage.get("tokens_out", 0),
+        "usage": attempt.usage,
+        "cost": money(attempt.usage.get("cost")),
     }
+
+
+def money(cost: float | None) -> str:
+    """To the millionth: single calls of small models cost less than a hundredth of anything."""
+    return "" if cost is None else shown(Decimal(str(cost)), digits=6)
 
 
 def item_row(run: Run, item: Item, steps: list[Step], *, can_view: bool) -> dict[str, Any]:

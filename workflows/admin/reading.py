@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, Model, OuterRef, Prefetch, Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -17,6 +16,7 @@ from workflows.admin.payloads import JSONSize
 from workflows.models import Attempt, AuditEntry, Item, Run, Step
 from workflows.models.parts import count_parts
 from workflows.models.querysets import RunQuerySet
+from workflows.principals import Principal
 from workflows.rights import may_see_payloads
 from workflows.selectors import consistent_read, runs_visible_to
 from workflows.states import RUN_TERMINAL, RunState, StepState
@@ -25,16 +25,15 @@ from workflows.usage import usage_of
 Row = TypeVar("Row", bound=Model)
 # Named one by one, since an index knows what a state is and not what it is not.
 LIVE = sorted(set(RunState) - RUN_TERMINAL)
-Reader = User | AnonymousUser
 
 
-def runs_with_steps(reader: Reader) -> RunQuerySet:
+def runs_with_steps(reader: Principal) -> RunQuerySet:
     """Runs for the list, each with its steps in order of position."""
     steps = Step.objects.filter(parent__isnull=True).order_by("position").defer("output", "item")
     return _runs(reader).defer("input", "plan", "labels").prefetch_related(Prefetch("steps", queryset=steps))
 
 
-def runs_to_act_on(reader: Reader, run_ids: Iterable[UUID]) -> RunQuerySet:
+def runs_to_act_on(reader: Principal, run_ids: Iterable[UUID]) -> RunQuerySet:
     """Runs for a confirmation, newest first: with their plans, and their steps with `payload_size`."""
     planned = Step.objects.filter(parent__isnull=True).order_by("position").defer("output", "item")
     steps = planned.annotate(payload_size=JSONSize("output"))
@@ -42,7 +41,7 @@ def runs_to_act_on(reader: Reader, run_ids: Iterable[UUID]) -> RunQuerySet:
     return chosen.defer("input").prefetch_related(Prefetch("steps", queryset=steps))
 
 
-def _runs(reader: Reader) -> RunQuerySet:
+def _runs(reader: Principal) -> RunQuerySet:
     return runs_visible_to(reader).select_related("owner")
 
 
@@ -103,7 +102,7 @@ class RunRead:
     now: datetime
 
 
-def read_run(reader: Reader, run_id: UUID, *, at: Position) -> RunRead:
+def read_run(reader: Principal, run_id: UUID, *, at: Position) -> RunRead:
     """Everything of a run's page in a fixed number of queries. Raises Http404."""
     visible = _runs(reader).defer("input", "plan")
     with consistent_read():

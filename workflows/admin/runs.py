@@ -21,6 +21,7 @@ from workflows.admin.detail import detail_context, position_of
 from workflows.admin.filters import StuckFilter, WorkflowFilter
 from workflows.admin.readonly import ReadOnlyAdmin
 from workflows.models import Run
+from workflows.principals import signed_in
 from workflows.rights import may_see_payloads
 from workflows.selectors import runs_visible_to
 
@@ -41,7 +42,7 @@ class RunAdmin(ReadOnlyAdmin[Run]):
         css = {"all": ("workflows/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
-        return reading.runs_with_steps(request.user)
+        return reading.runs_with_steps(signed_in(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
@@ -111,14 +112,14 @@ class RunAdmin(ReadOnlyAdmin[Run]):
 
     def _run_page(self, request: HttpRequest, run_id: UUID, template: str) -> HttpResponse:
         self._need(self.has_view_permission(request))
-        read = reading.read_run(request.user, run_id, at=position_of(request))
+        read = reading.read_run(signed_in(request), run_id, at=position_of(request))
         context = {**self._site(request), **detail_context(read, request)}
         return TemplateResponse(request, template, context)
 
     def payload_view(self, request: HttpRequest, run_id: UUID, kind: str, key: str) -> HttpResponse:
         self._need(self.has_view_permission(request))
-        run = get_object_or_404(runs_visible_to(request.user).defer("input", "plan"), pk=run_id)
-        self._need(may_see_payloads(request.user, run))
+        run = get_object_or_404(runs_visible_to(signed_in(request)).defer("input", "plan"), pk=run_id)
+        self._need(may_see_payloads(signed_in(request), run))
         return payloads.payload_view(request, run_id, kind=kind, key=key)
 
     # --- verbs --------------------------------------------------------------------------------------------

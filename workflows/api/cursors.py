@@ -1,12 +1,13 @@
 """Where a list of a run's items goes on."""
 
-from django.urls import reverse
 from rest_framework.exceptions import ValidationError
 
 from outbox import epochs, wire
 from outbox.models import Stream
 from streaming.gateway import cursor_expired
 from workflows.models import Run
+from workflows.principals import Principal
+from workflows.selectors import address_of
 
 
 def read_cursor(text: str | None) -> wire.Cursor | None:
@@ -17,7 +18,7 @@ def read_cursor(text: str | None) -> wire.Cursor | None:
         raise ValidationError(str(error)) from error
 
 
-def items_cursor(run: Run, text: str | None) -> wire.Cursor:
+def items_cursor(run: Run, text: str | None, *, viewer: Principal) -> wire.Cursor:
     """The cursor in `text`, else the start. Items are kept as long as their run, so none is too old for them.
 
     Raises ValidationError when it is none, and Refused when what was read up to there is not of this log: the
@@ -31,5 +32,5 @@ def items_cursor(run: Run, text: str | None) -> wire.Cursor:
     if cursor > head:
         epochs.suspect(run.id)
     if cursor > head or cursor.epoch != stream.epoch:
-        raise cursor_expired(pruned=stream.pruned, snapshot=reverse("run", args=[run.id]))
+        raise cursor_expired(pruned=stream.pruned, snapshot=address_of(run.id, viewer=viewer))
     return cursor

@@ -18,11 +18,13 @@ from rest_framework.views import APIView
 from outbox import wire
 from streaming.gateway import next_link
 from workflows import selectors
+from workflows.api.authentication import principal
 from workflows.api.cursors import items_cursor
 from workflows.api.downloads import Chunks, streamed
 from workflows.api.pagination import chosen, page_size, plain_text
-from workflows.api.views import run_with_payloads
+from workflows.api.views import run_with
 from workflows.models import Run
+from workflows.rights import may_see_items
 
 FORMATS = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
 ITEMS_AT_ONCE = 200
@@ -45,10 +47,10 @@ class RunItems(APIView):
         JSON), include=gone (also those that a later attempt replaced or retracted, each saying by which).
         """
         limit = page_size(request.query_params.get("limit"))
-        run = run_with_payloads(request, run_id)
+        run = run_with(request, run_id, may_see_items)
         step = plain_text(request.query_params.get("step"), name="step")
         with_gone = chosen(request.query_params.get("include"), name="include", choice="gone")
-        cursor = items_cursor(run, request.query_params.get("after"))
+        cursor = items_cursor(run, request.query_params.get("after"), viewer=principal(request))
         wanted = _Wanted(run, cursor, step, with_gone)
         if self.format != "json":
             chunks = wanted.as_ndjson() if self.format == "ndjson" else wanted.as_csv()

@@ -12,6 +12,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 
 from streaming.gateway import Refused
 from workflows.api.asked import now_asked
+from workflows.api.permissions import ScopeMissing
 from workflows.engine.storable import storable
 from workflows.errors import (
     InvalidInput,
@@ -82,6 +83,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             return problem(
                 "validation-error", "The request has more fields or files than this service reads."
             )
+        case ScopeMissing():
+            return problem("permission-denied", str(error.detail), required_scope=error.scope)
         case PermissionDenied() | exceptions.PermissionDenied():
             which = f" {error.args[0]}" if error.args else " for this"
             return problem(

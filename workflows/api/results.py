@@ -13,11 +13,12 @@ from workflows import browsing, results, selectors
 from workflows.api.downloads import streamed
 from workflows.api.pagination import page_size, whole_number
 from workflows.api.problems import problem
-from workflows.api.views import POLL_SECONDS, run_with_payloads
+from workflows.api.views import POLL_SECONDS, run_with
 from workflows.browsing import NoSuchPart
 from workflows.conf import conf
 from workflows.models import Run
 from workflows.results import Whole
+from workflows.rights import may_see_result
 
 OF_A_PART = ("pointer", "depth", "limit", "after", "whole")
 
@@ -29,7 +30,7 @@ class RunResult(APIView):
         Query, each of which asks for a part: pointer (JSON Pointer; empty: the root), depth (levels of members), limit
         (members of each), after (`next` of the page before), whole=1 (the JSON of all that is there, as a file).
         """
-        run = run_with_payloads(request, run_id)
+        run = run_with(request, run_id, may_see_result)
         if (refusal := without_result(run)) is not None:
             return refusal
         asked = request.query_params

@@ -8,7 +8,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from outbox.clock import CLOCK
+from outbox.models import Audience
 from outbox.report import FromDatabase, FromRedis
+from workflows.api.authentication import principal
 from workflows.selectors import moment
 from workflows.system import COUNT_MAX, Stuck, System, read_system
 
@@ -16,7 +18,7 @@ from workflows.system import COUNT_MAX, Stuck, System, read_system
 class SystemStatus(APIView):
     def get(self, request: Request) -> Response:
         """Queues, workers, relay, and what is stuck; for staff. 200 also when something is wrong: see `troubles`."""
-        if not request.user.is_staff:
+        if principal(request).audience != Audience.OPERATOR:
             raise PermissionDenied
         return Response(_body(read_system(clock=CLOCK)), headers={"Cache-Control": "no-store"})
 

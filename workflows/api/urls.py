@@ -9,6 +9,9 @@ from workflows.api.description.verbs import write_operations
 from workflows.api.events import run_events
 from workflows.api.polling import polled
 from workflows.api.problems import no_such_address
+from workflows.api.shared import shared, shared_events
+from workflows.api.sharing import OneShareLink, ShareLinks
+from workflows.api.tickets import StreamTickets
 
 operations.register(read_operations)
 operations.register(write_operations)
@@ -30,6 +33,13 @@ urlpatterns = [
     path("runs/<uuid:run_id>/retry", verbs.RunRetry.as_view(), name="run-retry"),
     path("runs/<uuid:run_id>/rerun", verbs.RunRerun.as_view(), name="run-rerun"),
     path("runs/<uuid:run_id>/compensate", verbs.RunCompensate.as_view(), name="run-compensate"),
+    path("runs/<uuid:run_id>/share-links", ShareLinks.as_view(), name="share-links"),
+    path("runs/<uuid:run_id>/share-links/<int:link_id>", OneShareLink.as_view(), name="share-link"),
+    path("shared/<str:secret>", described(shared(views.RunDetail)), name="shared"),
+    path("shared/<str:secret>/events", described(shared_events), name="shared-events"),
+    path("shared/<str:secret>/items", described(shared(items.RunItems)), name="shared-items"),
+    path("shared/<str:secret>/result", described(shared(results.RunResult)), name="shared-result"),
+    path("stream-tickets", StreamTickets.as_view(), name="stream-tickets"),
     path("system", system.SystemStatus.as_view(), name="system"),
     re_path("", no_such_address),
 ]

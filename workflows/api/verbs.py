@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from workflows import selectors, services, telemetry
+from workflows.api.authentication import principal
 from workflows.api.pagination import plain_text
 from workflows.api.requests import (
     Body,
@@ -26,12 +27,16 @@ from workflows.api.requests import (
     read_body,
     read_key,
 )
+from workflows.api.throttling import Starts
 from workflows.definitions import find
-from workflows.models import Run
+from workflows.models import Run, Scope
 from workflows.rights import PERMISSIONS, START, may, refuse_trusted
 
 
 class StartRun(APIView):
+    write_scope = Scope.START
+    throttle_classes = (Starts,)
+
     def post(self, request: Request) -> Response:
         """Start a run of any workflow. 202 with its snapshot and Location; the same request again gets the same run."""
         if not request.user.has_perm(START):
@@ -62,8 +67,8 @@ class Verb(APIView):
     verb: str
 
     def post(self, request: Request, run_id: UUID, **parts: str) -> Response:
-        run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
-        if not may(request.user, self.verb, run):
+        run = get_object_or_404(selectors.runs_visible_to(principal(request)), pk=run_id)
+        if not may(principal(request), self.verb, run):
             raise PermissionDenied(PERMISSIONS[self.verb])
         for name, part in parts.items():
             plain_text(part, name=name)
@@ -100,6 +105,7 @@ class RunRetry(Verb):
 class RunRerun(Verb):
     """Run it again, as a new run; the answer is the new one."""
 
+    throttle_classes = (Starts,)
     verb = "rerun"
 
     def act(self, request: Request, run: Run, key: services.Request | None, **parts: str) -> Run:
@@ -155,7 +161,7 @@ class RunSignal(Verb):
 
 def erase_run(request: Request, run: Run) -> None:
     """Erase a run that has ended. Raises PermissionDenied, and as `services.erase`."""
-    if not may(request.user, "erase", run):
+    if not may(principal(request), "erase", run):
         raise PermissionDenied
     body = read_body(request, Body)
     key = read_key(request, scope=f"erase {run.pk}", body=plain(request.data))
@@ -165,10 +171,10 @@ def erase_run(request: Request, run: Run) -> None:
 def accepted(request: Request, run_id: UUID, *, located: bool, replayed: bool) -> Response:
     """202 with the snapshot. located: with its address, for a run that the caller did not name."""
     with selectors.consistent_read():
-        run = selectors.runs_visible_to(request.user).filter(pk=run_id).first()
+        run = selectors.runs_visible_to(principal(request)).filter(pk=run_id).first()
         if run is None:
             raise Http404
-        body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=request.user)
+        body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=principal(request))
     headers = {"Cache-Control": "no-store"}
     if located:
         headers["Location"] = request.build_absolute_uri(reverse("run", args=[run_id]))

@@ -1,5 +1,6 @@
 """The API of runs. Each view finds its run through the one door, reads once, and calls a service to change it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -8,28 +9,34 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from outbox.models import Audience
 from streaming.gateway import next_link, wait_seconds
 from workflows import selectors
+from workflows.api.authentication import principal
 from workflows.api.cursors import read_cursor
 from workflows.api.etags import tagged
 from workflows.api.filters import count_of, filtered
 from workflows.api.pagination import page_of_runs, page_size, plain_text, whole_number
 from workflows.api.verbs import StartRun, erase_run
 from workflows.models import Run
-from workflows.rights import may_see_payloads
+from workflows.principals import Principal
+from workflows.usage import usage_of_parts, usage_of_steps
 
 POLL_SECONDS = 5
 
 
 def visible_run(request: Request, run_id: UUID) -> Run:
     """The run, if the caller may see it. Raises Http404."""
-    return get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+    return get_object_or_404(selectors.runs_visible_to(principal(request)), pk=run_id)
 
 
-def run_with_payloads(request: Request, run_id: UUID) -> Run:
-    """The run, if the caller may read what came of it. Raises Http404, PermissionDenied."""
+def run_with(request: Request, run_id: UUID, may_see: Callable[[Principal, Run], bool]) -> Run:
+    """The run, if the caller may read what came of it; may_see: of `workflows.rights`.
+
+    Raises Http404, PermissionDenied.
+    """
     run = visible_run(request, run_id)
-    if not may_see_payloads(request.user, run):
+    if not may_see(principal(request), run):
         raise PermissionDenied
     return run
 
@@ -37,11 +44,11 @@ def run_with_payloads(request: Request, run_id: UUID) -> Run:
 class RunList(StartRun):
     def get(self, request: Request) -> Response:
         """Runs that the caller may see, newest first. Query: filters (see `filters.filtered`), count, cursor, limit."""
-        runs = filtered(selectors.runs_visible_to(request.user), request.query_params)
+        runs = filtered(selectors.runs_visible_to(principal(request)), request.query_params)
         limit = page_size(request.query_params.get("limit"))
         with selectors.consistent_read():
             page, cursor = page_of_runs(runs, cursor=request.query_params.get("cursor"), limit=limit)
-            rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=request.user)
+            rows = selectors.run_rows(page, link=request.build_absolute_uri, viewer=principal(request))
             count = count_of(runs, request.query_params)
         headers = {} if cursor is None else {"Link": next_link(request._request, cursor=cursor)}
         counted = {} if count is None else {"count": count}
@@ -58,7 +65,7 @@ class RunDetail(APIView):
         read_cursor(request.query_params.get("after"))
         with selectors.consistent_read():
             body = selectors.snapshot(
-                visible_run(request, run_id), link=request.build_absolute_uri, viewer=request.user
+                visible_run(request, run_id), link=request.build_absolute_uri, viewer=principal(request)
             )
         headers = {} if body["is_terminal"] else {"Retry-After": str(POLL_SECONDS)}
         return tagged(request, body, headers=headers)
@@ -78,10 +85,11 @@ class RunSteps(APIView):
         parent = plain_text(request.query_params.get("parent"), name="parent")
         with selectors.consistent_read():
             if parent is None:
-                steps = selectors.steps_of(run)
+                steps, used = selectors.steps_of(run), usage_of_steps(run.id)
             else:
                 steps = selectors.parts_of(run, parent, after=after, limit=limit)
-        rows = [selectors.step_snapshot(step) for step in steps]
+                used = usage_of_parts(steps)
+        rows = [selectors.step_snapshot(step, usage=used.get(step.id)) for step in steps]
         if parent is None or len(rows) < limit:
             return Response({"steps": rows, "next": None})
         following = steps[-1].index
@@ -95,4 +103,5 @@ class StepAttempts(APIView):
         """Every try at a step, forward and undo, in order. Which worker, for operators only."""
         run = visible_run(request, run_id)
         found = get_object_or_404(run.steps.defer("output", "item"), name=plain_text(step, name="step"))
-        return Response({"attempts": selectors.attempts(found, for_operator=request.user.is_staff)})
+        is_operator = principal(request).audience == Audience.OPERATOR
+        return Response({"attempts": selectors.attempts(found, for_operator=is_operator)})

@@ -1,3 +1,4 @@
+from workflows.definitions.budget import Budget
 from workflows.definitions.registry import find
 from workflows.definitions.rejecting import FailAfter, OnRejected, ReAsk, Skip
 from workflows.definitions.stages import FanOut, Parallel, fan_out, parallel
@@ -6,6 +7,7 @@ from workflows.definitions.waiting import Wait, wait_for
 from workflows.definitions.workflow import Workflow
 
 __all__ = [
+    "Budget",
     "FailAfter",
     "FanOut",
     "OnRejected",

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from workflows.definitions import registry
+from workflows.definitions.budget import Budget
 from workflows.definitions.stages import FanOut, Stage, branches_of
 from workflows.definitions.step import Step
 from workflows.definitions.validate import refuse_nonsense
@@ -22,6 +23,8 @@ class Workflow:
     on_failure: "stop" keeps what is done and waits for an operator; "compensate" undoes it, newest first.
     deadline: seconds from the start of a run after which whatever is unfinished fails. retry_budget: retries that all
     steps of a run may spend together in a round, so that a sick service is not asked attempts × steps times.
+    budget: what a run may use of models, all rounds together. It is not frozen when a run starts: raised here, a run
+    that it stopped goes on when it is retried.
     erase: `erase(run_id, input)` removes what the steps and the upload left outside the engine, called by
     `services.erase` after the run has ended; it may be called twice.
     trusted_input: the input names things that only the application may name (a stored file), so nobody starts it
@@ -39,6 +42,7 @@ class Workflow:
         on_failure: OnFailure = "stop",
         deadline: float | None = None,
         retry_budget: int | None = None,
+        budget: Budget | None = None,
         erase: Callable[[UUID, Any], None] | None = None,
         trusted_input: bool = False,
     ) -> None:
@@ -50,6 +54,7 @@ class Workflow:
         self.on_failure = on_failure
         self.deadline = deadline
         self.retry_budget = retry_budget
+        self.budget = budget
         self.erase = erase
         self.trusted_input = trusted_input
         refuse_nonsense(self)

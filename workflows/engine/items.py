@@ -14,10 +14,25 @@ KEY_MAX_CHARS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repaired:
+    """That an item is not what the model wrote at first.
+
+    by: `respelling`, where it was almost JSON; `asking`, where the model was asked for it again.
+    position: bytes of the answer before it.  size, sha256: of what was written at first, in UTF-8.
+    """
+
+    by: Literal["respelling", "asking"]
+    position: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewItem:
     key: str
     type: str
     value: dict[str, Any]
+    repaired: Repaired | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +42,7 @@ class ReplacedItem:
     index: int
     key: str
     value: dict[str, Any]
+    repaired: Repaired | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +133,7 @@ class Keeper:
         earlier = known.popleft()
         if wire.encode(earlier.value) == wire.encode(item.value):
             return []
-        return [ReplacedItem(index=earlier.index, key=item.key, value=item.value)]
+        return [ReplacedItem(index=earlier.index, key=item.key, value=item.value, repaired=item.repaired)]
 
     def finish(self) -> list[Change]:
         """Retract what was not yielded again; nothing if the attempt was told of it, since it was to go on after it."""

@@ -29,7 +29,7 @@ class Succeeded:
     """The handler returned. `output`: JSON value of its annotated type."""
 
     output: Any
-    usage: Mapping[str, int] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,14 @@ class Failed:
     attempt_state: AttemptState = AttemptState.FAILED
     outcome_unknown: bool = False
     retry_after_seconds: float = 0.0
-    usage: Mapping[str, int] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
     """The handler noticed that its run is being cancelled and ended; how much it had done is unknown."""
 
-    usage: Mapping[str, int] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

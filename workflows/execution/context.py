@@ -1,6 +1,7 @@
 """`ctx`: what a handler sees of its run."""
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -9,19 +10,22 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from outbox import wire
-from streaming.llm import Model, Prompt
+from streaming.llm import Model, Prompt, Stop
+from streaming.parsers import Parser
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
-from workflows.engine.items import Change, NewItem, RejectedItem, item_key, policy_for
+from workflows.engine.items import Change, NewItem, RejectedItem, Repaired, policy_for
 from workflows.engine.lease import Lease
 from workflows.engine.overlap import Overlap
-from workflows.engine.storable import NotStorable, storable
-from workflows.errors import Fatal
+from workflows.engine.storable import storable
 from workflows.execution.buffer import ItemBuffer
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
+from workflows.execution.half import HalfItem, NoHalfItem
+from workflows.execution.meter import meter_of
 from workflows.execution.ports import Records
 from workflows.execution.signals import Signals
+from workflows.execution.taking import new_item
+from workflows.states import AttemptKind
 
 Output = TypeVar("Output")
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
@@ -57,7 +61,11 @@ class StepContext:
         self._policy = policy_for(step.on_retry, earlier)
         self._overlap = Overlap()
         self._rejections = Rejections(step.on_rejected)
-        self.usage: dict[str, int] = {}
+        self._next_index = records.read_next_index() if step.items and lease.number > 1 else 0
+        self._revisions = itertools.count(1)
+        self._half: HalfItem | NoHalfItem = NoHalfItem()
+        self.repaired: Repaired | None = None
+        self.meter = meter_of(workflow, lease.kind, records)
 
     @property
     def run_id(self) -> UUID:
@@ -155,6 +163,11 @@ class StepContext:
         """Raise when the work is no longer wanted: LeaseLost, nothing more can be written; or RunCancelled."""
         self._signals.check(self.step_name)
 
+    @property
+    def stop_signal(self) -> Stop:
+        """The same for another thread to ask, while this one waits: `ctx.stop_signal.is_set()`."""
+        return self._signals
+
     def note_activity(self) -> None:
         """Something is coming, though no item is whole yet: it counts for the idle limit, every few seconds."""
         self.check_cancelled()
@@ -172,23 +185,25 @@ class StepContext:
         *,
         items: type[ItemModel],
         paths: Sequence[str | Sequence[str]] = (),
+        document: type[BaseModel] | None = None,
         repair: bool = False,
         resume: bool = True,
     ) -> Generator[ItemModel, None, Generated]:
         """Stream a model's answer as validated items: `result = yield from ctx.generate(prompt, items=Finding)`.
 
         paths: where items stand in a document, such as `findings.item`, for answers that come as one; those that come
-        as lines are read too. repair: mend what is almost JSON. resume: tell the model what earlier attempts committed,
-        if the step keeps it, so that it goes on after that; False: it starts from nothing. A piece that is no item is
-        announced to operators and meets the step's `on_rejected`. Raises Truncated, RetryAfter, Retryable or Fatal for
-        the model's faults.
+        as lines are read too. document: the model of that document, which structured output holds the answer to.
+        repair: mend what is almost JSON. resume: tell the model what earlier attempts committed, if the step keeps it,
+        so that it goes on after that; False: it starts from nothing. A piece that is no item is announced to operators
+        and meets the step's `on_rejected`. Raises Truncated, RetryAfter, Retryable or Fatal for the model's faults.
         """
         done = tuple(item.value for item in self._policy.tell()) if resume else ()
-        reading = Reading(items=items, paths=(paths,) if isinstance(paths, str) else paths, repair=repair)
+        where = (paths,) if isinstance(paths, str) else paths
+        reading = Reading(items=items, paths=where, document=document, repair=repair)
         answer = Answer(
             self,
             self._model(),
-            replace(prompt, done=(*prompt.done, *done)),
+            replace(prompt, done=(*prompt.done, *done), schema=reading.schema or prompt.schema),
             reading=reading,
             rejections=self._rejections,
         )
@@ -196,6 +211,7 @@ class StepContext:
         try:
             return (yield from answer.give())
         finally:
+            self._half.end()
             self._overlap.end()
 
     def go_on(self) -> None:
@@ -206,30 +222,13 @@ class StepContext:
     def accept(self, item: Any) -> None:
         """Take a yielded item: validate, drop what an earlier attempt committed, and hand it to the buffer."""
         self.check_cancelled()
-        declared = self._step.items
-        if declared is None or not isinstance(item, declared):
-            wanted = declared.__name__ if declared else "nothing"
-            raise Fatal(
-                f"The step {self.step_name} yields {wanted}, not {type(item).__name__}.", code="wrong-item"
-            )
-        try:
-            value = storable(item.model_dump(mode="json"))
-        except NotStorable as error:
-            raise Fatal(f"An item of {self.step_name} holds {error}.", code="not-storable") from None
-        size, limit = len(wire.encode(value)), conf().item_max_bytes
-        if size > limit:
-            raise Fatal(
-                f"An item of {self.step_name} has {size} bytes, the limit is {limit}: "
-                "store the bulk, yield a reference.",
-                code="item-too-large",
-            )
-        key = item_key(value, field=self._step.item_key)
-        new = NewItem(key=key, type=declared.__name__, value=value)
+        new = new_item(item, self._step, repaired=self.repaired)
         changes = self._overlap.admit(new)
         if changes == [new]:
             self._overlap.note(new)
             changes = self._policy.admit(new)
         if changes:
+            self._next_index += sum(isinstance(change, NewItem) for change in changes)
             self._put(*changes)
 
     def finish(self) -> None:
@@ -237,6 +236,17 @@ class StepContext:
         for change in self._policy.finish():
             self._put(change)
         self._buffer.flush()
+
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> HalfItem | NoHalfItem:
+        """Who shows what is half written in an answer, if its objects are items of this step. Ends the one before."""
+        self._half.end()
+        self._half = NoHalfItem()
+        is_forward = self._lease.kind == AttemptKind.FORWARD
+        if self._step.items is items and is_forward and conf().partial_max_bytes:
+            self._half = HalfItem(
+                parser, self._records, next_index=lambda: self._next_index, revisions=self._revisions
+            )
+        return self._half
 
     def reject(self, rejected: RejectedItem) -> None:
         """Announce something that was to be an item and is none."""

@@ -63,16 +63,16 @@ def run(
         failpoint("workflows.execute.before", lease)
         if lease.kind == AttemptKind.UNDO:
             _undo(ctx, step, records, lease)
-            return Succeeded(output=None, usage=ctx.usage)
-        return Succeeded(output=_forward(ctx, step, buffer), usage=ctx.usage)
+            return Succeeded(output=None, usage=ctx.meter.usage)
+        return Succeeded(output=_forward(ctx, step, buffer), usage=ctx.meter.usage)
     except LeaseLost as error:
         logger.warning("fenced", extra={**_ids(lease), "why": str(error)})
         return Fenced()
     except RunCancelled:
         logger.info("attempt stopped: its run is being cancelled", extra=_ids(lease))
-        return Stopped(usage=ctx.usage if ctx is not None else {})
+        return Stopped(usage=ctx.meter.usage if ctx is not None else {})
     except Exception as error:  # a handler may raise anything; it becomes a value here
-        usage = ctx.usage if ctx is not None else {}
+        usage = ctx.meter.usage if ctx is not None else {}
         return _failed(lease, error, usage)
 
 
@@ -125,7 +125,7 @@ def _dump(step: Step[Any], result: Any) -> Any:
     return output
 
 
-def _failed(lease: Lease, error: Exception, usage: dict[str, int]) -> Failed:
+def _failed(lease: Lease, error: Exception, usage: dict[str, Any]) -> Failed:
     name = type(error).__qualname__
     wait = error.seconds if isinstance(error, RetryAfter) else 0.0
     if isinstance(error, StepError):

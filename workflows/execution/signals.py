@@ -25,6 +25,10 @@ class Signals:
     def is_lost(self) -> bool:
         return self.lost.is_set() or self.clock() >= self.ends_at
 
+    def is_set(self) -> bool:
+        """As a `streaming.llm.Stop`: whether the work is no longer wanted, for threads that wait for a silent model."""
+        return self.is_lost or self.stop.is_set()
+
     def check(self, step_name: str) -> None:
         """Raises LeaseLost, or RunCancelled: the handler's work is no longer wanted."""
         if self.is_lost:

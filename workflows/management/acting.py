@@ -13,6 +13,7 @@ from workflows import selectors, services
 from workflows.definitions import find
 from workflows.management.arguments import json_value, text
 from workflows.models import Run
+from workflows.principals import principal_of
 from workflows.rights import PERMISSIONS, START, may, refuse_trusted
 
 STEP_VERBS = ("retry", "rerun")
@@ -66,9 +67,9 @@ def actor(name: str | None) -> User:
 
 def act(verb: str, run: Run, by: User, options: dict[str, Any]) -> Run | None:
     """Do it; None when the run was erased. Raises CommandError when `by` may not, EngineError as the services do."""
-    if not selectors.runs_visible_to(by).filter(pk=run.pk).exists():
+    if not selectors.runs_visible_to(principal_of(by)).filter(pk=run.pk).exists():
         raise CommandError(f"{by} may not see run {run.id}: name its owner, {run.owner}, or staff with --by")
-    if not may(by, verb, run):
+    if not may(principal_of(by), verb, run):
         raise _lacks(by, PERMISSIONS[verb])
     done: Run | None = ACTIONS[verb](run, by, options)
     return done

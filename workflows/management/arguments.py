@@ -7,6 +7,7 @@ from typing import Any
 from workflows.strict_json import read_json
 
 LIST_MAX = 1_000
+DAYS_MAX = 36_525
 SHOWN_CHARS = 80  # of what could not be read
 
 
@@ -24,6 +25,17 @@ def count(value: str) -> int:
     if not 1 <= int(value) <= LIST_MAX:
         raise ArgumentTypeError(f"{value} is not from 1 to {LIST_MAX}")
     return int(value)
+
+
+def days(value: str) -> float:
+    """A time in days, above 0 and up to a century."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= DAYS_MAX:
+        raise ArgumentTypeError(f"{value!r} is no number of days above 0 and up to {DAYS_MAX}")
+    return found
 
 
 def json_value(value: str) -> Any:

@@ -21,7 +21,9 @@ class Attempt(StateMachine):
     state = FSMField(choices=AttemptState.choices, default=AttemptState.RUNNING, protected=True)
     worker = models.CharField(max_length=200)  # the holder: host, pid, process start
     error = models.JSONField(null=True, blank=True)
-    usage = models.JSONField(default=dict, blank=True)  # {"tokens_in", "tokens_out"}
+    usage = models.JSONField(
+        default=dict, blank=True
+    )  # of models, as the meter counts it; empty: none was asked
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -69,12 +71,12 @@ class Attempt(StateMachine):
         )
 
     @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.COMPLETED)
-    def complete(self, usage: dict[str, int], *, now: datetime) -> None:
-        self.usage, self.finished_at = usage, now
+    def complete(self, usage: dict[str, Any], *, now: datetime) -> None:
+        self.usage, self.finished_at = usage or self.usage, now
 
     @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.FAILED)
-    def fail(self, error: dict[str, Any], usage: dict[str, int], *, now: datetime) -> None:
-        self.error, self.usage, self.finished_at = error, usage, now
+    def fail(self, error: dict[str, Any], usage: dict[str, Any], *, now: datetime) -> None:
+        self.error, self.usage, self.finished_at = error, usage or self.usage, now
 
     @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.TIMED_OUT)
     def time_out(self, error: dict[str, Any], *, now: datetime) -> None:
@@ -85,5 +87,5 @@ class Attempt(StateMachine):
         self.error, self.finished_at = error, now
 
     @transition(field=state, source=AttemptState.RUNNING, target=AttemptState.CANCELLED)
-    def cancel(self, usage: dict[str, int], *, now: datetime) -> None:
-        self.usage, self.finished_at = usage, now
+    def cancel(self, usage: dict[str, Any], *, now: datetime) -> None:
+        self.usage, self.finished_at = usage or self.usage, now

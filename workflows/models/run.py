@@ -64,6 +64,7 @@ class Run(StateMachine):
             ("signal_run", "Can answer a waiting step of somebody else's run"),
             ("compensate_run", "Can undo the completed steps of a run"),
             ("erase_run", "Can erase a run with all that it holds"),
+            ("share_run", "Can share a run of somebody else by a link"),
             ("view_payloads", "Can see inputs, outputs and items of runs"),
         ]
         indexes = [

@@ -19,6 +19,7 @@ from workflows.errors import InvalidInput, InvalidTransition, UnknownWorkflow
 from workflows.models import Run
 from workflows.pages.answers import AnswerForm
 from workflows.pages.views import show
+from workflows.principals import signed_in
 from workflows.rights import may
 
 
@@ -69,8 +70,8 @@ def moved_on() -> str:
 
 def _run_for(request: HttpRequest, run_id: UUID, verb: str) -> Run:
     """The run. Raises Http404 when the user may not see it, PermissionDenied when they may not use the verb."""
-    run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
-    if not may(request.user, verb, run):
+    run = get_object_or_404(selectors.runs_visible_to(signed_in(request)), pk=run_id)
+    if not may(signed_in(request), verb, run):
         raise PermissionDenied
     return run
 

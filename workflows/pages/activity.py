@@ -12,9 +12,9 @@ from workflows.pages.conf import conf
 Said = dict[str, str]
 
 
-def said_so_far(run_id: UUID) -> dict[str, list[Said]]:
+def said_so_far(run_id: UUID, audience: Audience = Audience.MEMBER) -> dict[str, list[Said]]:
     """`activity` (the latest messages) and `warnings`, each oldest first: {time, clock, text}."""
-    audiences = Audience.seen_by(Audience.MEMBER)
+    audiences = Audience.seen_by(audience)
     spoken = Entry.objects.filter(stream_id=run_id, type="message", audience__in=audiences).order_by("-seq")
     warnings = spoken.filter(payload__params__has_key="warning")[: conf().page_warnings_max]
     latest = spoken[: conf().page_messages_max]

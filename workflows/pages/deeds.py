@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.contrib.auth.models import AnonymousUser, User
-
 from workflows.definitions import find
 from workflows.engine.plan import Plan
 from workflows.errors import UnknownWorkflow
 from workflows.models import Run, Step
 from workflows.pages.answers import AnswerForm
+from workflows.principals import Principal
 from workflows.rights import may
 from workflows.services import allowed_actions
 from workflows.services.undoing import point_of_no_return
@@ -37,7 +36,7 @@ class Deeds:
 
 
 def deeds_of(
-    user: User | AnonymousUser,
+    principal: Principal,
     run: Run,
     steps: Sequence[Step],
     *,
@@ -45,8 +44,8 @@ def deeds_of(
     refusal: str = "",
 ) -> Deeds:
     """steps: of the run's plan. given: an answer with its faults, which stands in for the empty form."""
-    stop = _stop(run, steps) if may(user, "cancel", run) else None
-    answers = _answers(run, steps, given) if may(user, "signal", run) else []
+    stop = _stop(run, steps) if may(principal, "cancel", run) else None
+    answers = _answers(run, steps, given) if may(principal, "signal", run) else []
     return Deeds(stop=stop, answers=answers, refusal=refusal)
 
 

@@ -3,6 +3,7 @@
 The twins must agree to the letter: a browser test compares the server's painting with the browser's.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -168,6 +169,27 @@ class Painter(CardPainter):
         if run["state"] in {"compensating", "compensated"} and run.get("error"):
             return f"{said} {self.words['because'].format(detail=run['error']['detail'])}"
         return said
+
+    def used(self, run: Run) -> str:
+        """What it took of models; empty while that is nothing, or is not told. Its twin is in run-used.js."""
+        usage = run.get("usage")
+        tokens = usage["tokens_in"] + usage["tokens_out"] if usage else 0
+        if not usage or not tokens:
+            return ""
+        is_about = any(step["usage"]["is_estimated"] for step in run["steps"] if step.get("usage"))
+        said = self.words["used_about" if is_about else "used"].format(tokens=f"{tokens:,}")
+        return self._joined(said, self._cost(usage))
+
+    def _cost(self, usage: Mapping[str, Any]) -> str:
+        """With two decimals, or four below 1. By whole numbers, for both languages round those alike."""
+        cost, currency = usage["cost"], usage["currency"]
+        if not cost:
+            return ""
+        places = 2 if cost >= 1 else 4
+        amount = math.floor(cost * 10**places + 0.5)
+        whole, part = divmod(max(amount, 1), 10**places)
+        pattern = self.words["costs" if amount else "costs_little"]
+        return str(pattern.format(cost=f"{whole:,}.{part:0{places}}", currency=currency))
 
     def step_error(self, step: Step) -> str:
         """Why a step is tried again. The error that ended a run stands at the top of the page, not here."""

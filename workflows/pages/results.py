@@ -23,8 +23,9 @@ from workflows.browsing import NoSuchPart
 from workflows.conf import conf
 from workflows.errors import StoredValueLost
 from workflows.models import Run
+from workflows.principals import signed_in
 from workflows.problem_kinds import KINDS
-from workflows.rights import may_see_payloads
+from workflows.rights import may_see_result
 
 Part = Mapping[str, Any]
 CONTAINERS = ("object", "array")
@@ -38,11 +39,12 @@ SMALL_BYTES = 1_024  # the size of less is not worth a word
 @login_required
 def result_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Query: pointer (JSON Pointer; none: the root), after (of the link to more). Raises Http404."""
-    run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+    principal = signed_in(request)
+    run = get_object_or_404(selectors.runs_visible_to(principal), pk=run_id)
     pointer = request.GET.get("pointer", "")
     context = {"run": run, "page": reverse("run-page", args=[run.pk]), "crumbs": [], "kind": ""}
     refusal, status = "", 200
-    if not may_see_payloads(request.user, run):
+    if not may_see_result(principal, run):
         refusal, status = _("The result is its owner's. Others need the permission to see payloads."), 403
     elif (lost := results.missing(run)) is not None:
         refusal, status = lost[1], KINDS[lost[0]].status

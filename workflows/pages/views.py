@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from pydantic import BaseModel
 
 from outbox import wire
+from outbox.models import Audience
 from workflows import selectors
 from workflows.definitions import find
 from workflows.errors import UnknownWorkflow
@@ -25,7 +26,8 @@ from workflows.pages.conf import conf
 from workflows.pages.deeds import Deeds, deeds_of
 from workflows.pages.painting import Painter, rows
 from workflows.pages.words import words
-from workflows.rights import may_see_payloads
+from workflows.principals import Principal, signed_in
+from workflows.rights import may_see_items, may_see_result
 
 Snapshot = Mapping[str, Any]
 
@@ -42,26 +44,33 @@ def show(
     request: HttpRequest,
     run_id: UUID,
     *,
+    principal: Principal | None = None,
     given: AnswerForm | None = None,
     refusal: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The page as it stands now. given, refusal: of `deeds_of`. Raises Http404."""
-    limit = conf().page_items_max
+    """The page as it stands now. principal: who looks; None: by their session. given, refusal: of `deeds_of`.
+
+    Raises Http404.
+    """
+    limit, principal = conf().page_items_max, principal or signed_in(request)
     with selectors.consistent_read():
-        run = get_object_or_404(selectors.runs_visible_to(request.user), pk=run_id)
+        run = get_object_or_404(selectors.runs_visible_to(principal), pk=run_id)
         steps = selectors.steps_of(run)
-        snapshot = selectors.snapshot(run, viewer=request.user, steps=steps)
-        deeds = deeds_of(request.user, run, steps, given=given, refusal=refusal)
-        is_withheld = not may_see_payloads(request.user, run)
+        snapshot = selectors.snapshot(run, viewer=principal, steps=steps)
+        deeds = deeds_of(principal, run, steps, given=given, refusal=refusal)
+        is_withheld = not may_see_items(principal, run)
         items = [] if is_withheld else selectors.page_items(run, limit=limit + 1)
-        said = said_so_far(run_id)
+        said = said_so_far(run_id, Audience.PUBLIC if principal.user is None else Audience.MEMBER)
     context = page_context(
         snapshot,
         items[:limit],
         said,
         is_cut=len(items) > limit,
         is_withheld=is_withheld,
+        shows_usage=principal.user is not None,
+        is_result_withheld=not may_see_result(principal, run),
+        is_shared=principal.user is None,
         now=timezone.now(),
         deeds=deeds,
     )
@@ -75,16 +84,21 @@ def page_context(
     *,
     is_cut: bool,
     is_withheld: bool = False,
+    shows_usage: bool = False,
+    is_result_withheld: bool = False,
+    is_shared: bool = False,
     now: datetime,
     deeds: Deeds | None = None,
 ) -> dict[str, Any]:
     """Everything that `runs/detail.html` shows. items: as of `selectors.page_items`; said: of `said_so_far`.
 
-    is_withheld: what came of the run is not for this reader.
+    is_withheld, is_result_withheld: what its steps found, what came of it in the end, is not for this reader.
+    shows_usage: what it took of models, and cost, is. is_shared: they came by a share link.
     """
+    run = run if shows_usage else without_usage(run)
     model = item_model(run)
     noun = nouns(model)
-    painter = Painter(words=words(), now=now, noun=noun, labels=field_labels(model))
+    painter = Painter(words=words(is_shared=is_shared), now=now, noun=noun, labels=field_labels(model))
     blank = {"step": "", "index": "", "key": "", "value": {}}
     return {
         **said,
@@ -105,6 +119,10 @@ def page_context(
         "blank": painter.card(blank),
         "is_cut": is_cut,
         "is_withheld": is_withheld,
+        "shows_usage": shows_usage,
+        "used": painter.used(run),
+        "is_result_withheld": is_result_withheld,
+        "is_shared": is_shared,
         "has_items": (model is not None or bool(items)) and not is_withheld,
         "items_title": label(noun[1], {}),
         "items_count": sum(step["items_count"] for step in run["steps"]),
@@ -117,6 +135,11 @@ def page_context(
             "now": wire.timestamp(now),
         },
     }
+
+
+def without_usage(run: Snapshot) -> Snapshot:
+    """For readers whose business it is not: the browser gets the whole snapshot, so it must not be in there."""
+    return {**run, "usage": None, "steps": [{**step, "usage": None} for step in run["steps"]]}
 
 
 def in_order(run: Snapshot, items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -9,13 +9,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 
-def words() -> dict[str, Any]:
-    """The page's words in the active language, by use and then by state; JSON-ready."""
+def words(*, is_shared: bool = False) -> dict[str, Any]:
+    """The page's words in the active language, by use and then by state; JSON-ready. is_shared: for a share link."""
     return {
         "headline": headlines(),
         "run": run_words(),
         "step": step_words(),
-        "freshness": freshness(),
+        "freshness": freshness() | (link_words() if is_shared else {}),
         **afterwards(),
         **moments(),
         **sentences(),
@@ -82,6 +82,10 @@ def freshness() -> dict[str, str]:
         "forbidden": _("You may not follow this run any more."),
         "unknown": _("This run does not exist any more."),
     }
+
+
+def link_words() -> dict[str, str]:
+    return {"unknown": _("This link does not open the run any more.")}
 
 
 def afterwards() -> dict[str, dict[str, str]]:
@@ -155,6 +159,10 @@ def sentences() -> dict[str, str]:
         "because": _("The reason: {detail}"),
         "failure_unknown": _("It stopped without saying why."),
         "page": _("page {page}"),
+        "used": _("{tokens} tokens used"),
+        "used_about": _("About {tokens} tokens used"),
+        "costs": _("{cost}\u00a0{currency}"),
+        "costs_little": _("under {cost}\u00a0{currency}"),
         "below": _("{count} new below"),
         "nothing_yet": _("They appear here one by one, as they are found."),
         "nothing": _("Nothing was found."),

@@ -1,6 +1,7 @@
 """What a step writes while it works: items, messages, progress. Every write is fenced and says "I am alive"."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,8 +18,8 @@ from workflows.models import Item, Step
 from workflows.services.journal import record
 
 
-def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> None:
-    """Write a batch of items and their events in one commit; indexes follow the step's last one.
+def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> int:
+    """Write a batch of items and their events in one commit; indexes follow the step's last one. Returns the next.
 
     Raises LeaseLost when another attempt owns the step by now; nothing is written then.
     """
@@ -49,6 +50,7 @@ def commit_items(lease: Lease, changes: Sequence[Change], *, clock: Clock) -> No
                     data=change.value, seq=first + offset, attempt=lease.number
                 )
     failpoint("workflows.items.committed", lease)
+    return index
 
 
 def _take_away(lease: Lease, changes: Sequence[Change]) -> None:
@@ -120,9 +122,17 @@ def _announce(lease: Lease, change: Change, index: int) -> Message:
     data: events.EventData
     match change:
         case NewItem():
-            data = events.ItemCommitted(index=index, key=change.key, type=change.type, value=change.value)
+            data = events.ItemCommitted(
+                index=index,
+                key=change.key,
+                type=change.type,
+                value=change.value,
+                repaired=_repaired(change),
+            )
         case ReplacedItem():
-            data = events.ItemReplaced(index=change.index, key=change.key, value=change.value)
+            data = events.ItemReplaced(
+                index=change.index, key=change.key, value=change.value, repaired=_repaired(change)
+            )
         case RetractedItem():
             data = events.ItemRetracted(index=change.index, key=change.key, value=change.value)
         case ItemsReset():
@@ -132,3 +142,7 @@ def _announce(lease: Lease, change: Change, index: int) -> Message:
                 position=change.position, reason=change.reason, raw=change.raw, raw_size=change.raw_size
             )
     return events.message(data, step=lease.step_name, attempt=lease.number)
+
+
+def _repaired(change: NewItem | ReplacedItem) -> events.RepairedData | None:
+    return events.RepairedData(**asdict(change.repaired)) if change.repaired else None

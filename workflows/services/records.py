@@ -1,5 +1,6 @@
 """What a handler may read and write, bound to its lease: the services' side of `execution.ports.Records`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -8,13 +9,16 @@ from outbox import wire
 from outbox.clock import Clock
 from outbox.frames import send_frame
 from outbox.models import Audience
+from streaming.parsers import Op
 from workflows import events
 from workflows.conf import conf
+from workflows.engine.budget import Used
 from workflows.engine.items import Change, CommittedItem
 from workflows.engine.lease import Lease
 from workflows.engine.plan import Plan
 from workflows.models import Item, Run, Step
-from workflows.services import items, outputs
+from workflows.services import items, outputs, spending
+from workflows.services.partials import Partials
 from workflows.states import StepKind, StepState
 
 HAS_OUTPUT = (StepState.COMPLETED, StepState.COMPENSATED, StepState.SKIPPED)
@@ -26,6 +30,7 @@ class LeasedRecords:
     def __init__(self, lease: Lease, *, clock: Clock) -> None:
         self._lease = lease
         self._clock = clock
+        self._partials = Partials(lease)
 
     def read_input(self) -> Any:
         return Run.objects.values_list("input", flat=True).get(pk=self._lease.run_id)
@@ -70,6 +75,10 @@ class LeasedRecords:
     def outcome_unknown(self) -> bool:
         return Step.objects.values_list("outcome_unknown", flat=True).get(pk=self._lease.step_id)
 
+    def read_next_index(self) -> int:
+        """The index that the next new item of this step will have."""
+        return Step.objects.values_list("items_count", flat=True).get(pk=self._lease.step_id)
+
     def read_items(self, step_name: str) -> list[CommittedItem]:
         """The current items of a step of this run, in order of index."""
         rows = (
@@ -78,13 +87,19 @@ class LeasedRecords:
         return [CommittedItem(index=row.index, key=row.key, value=row.data) for row in rows.iterator()]
 
     def commit_items(self, changes: list[Change]) -> None:
-        items.commit_items(self._lease, changes, clock=self._clock)
+        self._partials.committed(items.commit_items(self._lease, changes, clock=self._clock))
 
     def say(self, template: str, params: dict[str, Any]) -> None:
         items.say(self._lease, template, params, clock=self._clock)
 
     def save_progress(self, progress: dict[str, Any]) -> None:
         items.save_progress(self._lease, progress, clock=self._clock)
+
+    def save_usage(self, usage: dict[str, Any]) -> None:
+        spending.save_usage(self._lease, usage)
+
+    def read_used(self) -> Used:
+        return spending.used_by_others(self._lease)
 
     def touch(self) -> None:
         items.touch(self._lease, clock=self._clock)
@@ -97,3 +112,9 @@ class LeasedRecords:
             self._lease.run_id, data.TYPE, data.model_dump(), headers=headers, now=timezone.now()
         )
         send_frame(self._lease.run_id, frame, audience=Audience.PUBLIC, max_entries=conf().frames_max_entries)
+
+    def show_partial(self, index: int, rev: int, ops: Sequence[Op], whole: Any) -> bool:
+        return self._partials.show(index, rev, ops, whole)
+
+    def hide_partial(self, index: int, rev: int) -> None:
+        self._partials.hide(index, rev)

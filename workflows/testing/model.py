@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from streaming.llm import Chunk, Finish, FinishReason, Model, Prompt, Usage
 from streaming.llm.base import ndjson_line
+from streaming.llm.stopping import NEVER, Stop
 
 Piece = str | BaseModel | Mapping[str, Any] | Exception
 
@@ -48,12 +49,12 @@ class ScriptedModel:
     def answers_left(self) -> int:
         return len(self._answers)
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         self.prompts.append(prompt)
         if self._answers:
             return self._say(*self._answers.popleft())
         if self.otherwise is not None:
-            return self.otherwise.stream(prompt)
+            return self.otherwise.stream(prompt, stop=stop)
         raise Unscripted(
             f"the model was asked {len(self.prompts)} times, and no answer is left: "
             "script() one for each time, or set `otherwise`"

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from config.conf import conf
 from config.data_folder import DataFolder, read_values
-from config.demo_client import CUTS, Client, ClientError
+from config.demo_client import demo_client, download, upload
 from config.demo_view import RunView
 from config.launch import REFUSALS, SAMPLE, Address, running_system
+from streaming.client import Client, ClientError
 
 
 class Command(BaseCommand):
@@ -31,7 +32,7 @@ class Command(BaseCommand):
             self.give_up("interrupted; what was started has been stopped")
         except REFUSALS as error:
             self.give_up(str(error))
-        except (ClientError, *CUTS) as error:
+        except ClientError as error:
             self.give_up(f"{error}\nThe logs are in {folder.logs}; start with worker.log and worker-llm.log.")
         else:
             self.stdout.write(last_line)
@@ -46,40 +47,44 @@ def client_of(folder: DataFolder, console: Console) -> Iterator[Client]:
     """A client of a system of our own, or of the one that `make up` runs on this data folder."""
     if holder := folder.holder():
         console.print(f"using the Longhaul that runs at {holder.get('url')}")
-        yield demo_user(holder.get("url", ""), read_values(folder.env_file).get("DEMO_PASSWORD"))
+        with demo_user(holder.get("url"), read_values(folder.env_file).get("DEMO_PASSWORD")) as client:
+            yield client
         return
-    with running_system(folder, Address.private(), say=console.print) as system:
-        yield demo_user(system.url, system.logins["demo"].password)
+    with (
+        running_system(folder, Address.private(), say=console.print) as system,
+        demo_user(system.url, system.logins["demo"].password) as client,
+    ):
+        yield client
 
 
-def demo_user(url: str, password: str | None) -> Client:
+def demo_user(url: str | None, password: str | None) -> Client:
+    if url is None:
+        raise ClientError("Longhaul is just starting on this data folder. Try again in a moment.")
     if password is None:
         raise ClientError(
             "The user demo has a password that somebody else set. Give it as DEMO_PASSWORD, "
             "or set a new one: .venv/bin/python manage.py changepassword demo"
         )
-    return Client(
-        url=url, name="demo", password=password, read_timeout_seconds=conf().demo_read_timeout_seconds
-    )
+    return demo_client(url, name="demo", password=password)
 
 
 def save_report(client: Client, run_id: str, folder: DataFolder) -> Path:
     """The report as HTML and PDF in the data folder; the path of the PDF, short where it lies below the checkout."""
     for ending in ("html", "pdf"):
-        client.download(f"/runs/{run_id}/report.{ending}", folder.reports / f"{run_id}.{ending}")
+        download(client, f"/runs/{run_id}/report.{ending}", folder.reports / f"{run_id}.{ending}")
     path = folder.reports / f"{run_id}.pdf"
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def analyse(client: Client, folder: DataFolder, console: Console) -> str:
     """Upload the sample, show its run live, save the report. Returns the last line; raises ClientError."""
-    run_id = client.upload(settings.BASE_DIR / SAMPLE)["id"]
+    run_id = upload(client, settings.BASE_DIR / SAMPLE)["id"]
     console.print(f"{SAMPLE.name} uploaded: {client.url}/runs/{run_id}/")
     with RunView(console) as view:
         for event in client.follow(
             run_id,
-            seconds=conf().demo_timeout_seconds,
-            on_cut=lambda: view.say("stream cut; going on from the cursor"),
+            timeout_seconds=conf().demo_timeout_seconds,
+            on_cut=lambda _: view.say("stream cut; going on from the cursor"),
         ):
             view.apply(event)
     snapshot = client.snapshot(run_id)

@@ -41,6 +41,26 @@ export interface Step {
   started_at: string | null;
   finished_at: string | null;
   error: Problem | null;
+  /** Of all its attempts; null when it asked no model. */
+  usage: StepUsage | null;
+}
+
+/** cost: null where a model without a price was used. */
+export interface Usage {
+  tokens_in: number;
+  tokens_out: number;
+  cost: number | null;
+}
+
+/** From `model` on: of the latest attempt, null for a fan-out. Times from its first question, in seconds. */
+export interface StepUsage extends Usage {
+  calls: number;
+  is_estimated: boolean;
+  model: string | null;
+  finish_reason: string | null;
+  first_token_seconds: number | null;
+  first_item_seconds: number | null;
+  last_item_seconds: number | null;
 }
 
 export interface Snapshot {
@@ -61,7 +81,7 @@ export interface Snapshot {
   steps: Step[];
   error?: Problem | null;
   labels: Record<string, string>;
-  usage: { tokens_in: number; tokens_out: number; cost: number | null };
+  usage: Usage & { currency: string };
   created_at: string;
   started_at: string | null;
   finished_at: string | null;
@@ -70,7 +90,7 @@ export interface Snapshot {
 
 export interface Envelope<Data = Record<string, unknown>> {
   v: 1;
-  /** Absent on ephemeral frames, such as `step.progress`. */
+  /** Absent on ephemeral frames: `step.progress`, `item.partial`. */
   seq?: number;
   id?: string;
   type: string;
@@ -200,6 +220,12 @@ export class Painter {
 /** `<run-progress>`: keeps server-rendered markup true. */
 export class RunProgress extends HTMLElement {
   stream: RunStream;
+  /** The snapshot, moved on by what was heard since. */
+  readonly run: Snapshot;
+  /** An item's value into a clone of the page's card. */
+  fillCard(card: Element, item: { value: Record<string, unknown> }): void;
+  /** Of a `<template data-template="…">` of the page. */
+  clone(name: string): Element;
 }
 
 declare global {

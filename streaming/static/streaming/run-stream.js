@@ -783,6 +783,11 @@ export class RunProgress extends HTMLElement {
     this.#changed(this.#run); // its times are in UTC until now
   }
 
+  /** The snapshot, moved on by what was heard since. */
+  get run() {
+    return this.#run;
+  }
+
   disconnectedCallback() {
     this.stream.stop();
     this.#observer?.disconnect();
@@ -945,9 +950,9 @@ export class RunProgress extends HTMLElement {
   #addCard(event) {
     const list = this.#part("cards");
     if (!list || this.#part("cut")) return; // a list that shows only its beginning does not grow
-    const card = this.#clone("item");
+    const card = this.clone("item");
     Object.assign(card.dataset, { step: event.step, index: event.data.index, key: event.data.key, fresh: "" });
-    this.#fillCard(card, event.data);
+    this.fillCard(card, event.data);
     this.#show("empty", false);
     const place = this.#place(card);
     const isLater = (other) => this.#place(other).map((number, at) => number - place[at]).find(Boolean) > 0;
@@ -963,7 +968,8 @@ export class RunProgress extends HTMLElement {
     return [this.#run.steps.findIndex(({ name }) => name === part.of), part.index, Number(index)];
   }
 
-  #fillCard(card, { value }) {
+  /** An item's value into a clone of the page's card. */
+  fillCard(card, { value }) {
     if (!card) return;
     const shown = this.#painter.card(value);
     card.dataset.kind = shown.kind;
@@ -974,7 +980,7 @@ export class RunProgress extends HTMLElement {
   }
 
   #field(name, text) {
-    const row = this.#clone("field");
+    const row = this.clone("field");
     row.querySelector("dt").textContent = name;
     row.querySelector("dd").textContent = text;
     return row;
@@ -982,7 +988,7 @@ export class RunProgress extends HTMLElement {
 
   #refillCard(card, data) {
     if (!card) return;
-    this.#fillCard(card, data);
+    this.fillCard(card, data);
     this.#tallyAgain(); // it may be of another kind now
   }
 
@@ -1017,7 +1023,7 @@ export class RunProgress extends HTMLElement {
     if (!list || !kind) return;
     let chip = list.querySelector(`[data-kind="${CSS.escape(kind)}"]`);
     if (!chip) {
-      chip = this.#clone("kind");
+      chip = this.clone("kind");
       chip.dataset.kind = kind;
       chip.querySelector("[data-part=name]").textContent = this.#painter.label(kind, {});
       chip.querySelector("button").addEventListener("click", () => this.#showOnly(this.#only === kind ? null : kind));
@@ -1059,7 +1065,7 @@ export class RunProgress extends HTMLElement {
     const isWarning = "warning" in (data.params ?? {});
     const list = this.#part(isWarning ? "warning-list" : "activity-list");
     if (!list) return;
-    const row = this.#clone("said");
+    const row = this.clone("said");
     row.querySelector("time").dateTime = time;
     localise(row.querySelector("time"));
     row.querySelector("[data-part=text]").textContent = data.text;
@@ -1088,7 +1094,7 @@ export class RunProgress extends HTMLElement {
     if (place) place.hidden = !isShown;
   }
 
-  #clone(name) {
+  clone(name) {
     return this.querySelector(`template[data-template="${name}"]`).content.firstElementChild.cloneNode(true);
   }
 }

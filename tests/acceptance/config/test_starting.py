@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 
 from config.data_folder import DataFolder, read_values
-from config.demo_client import Client
+from config.demo_client import demo_client
 from config.ports import free_port
 from config.readiness import DIRECTLY
 
@@ -153,9 +153,9 @@ def test_the_demo_ends_with_its_line_a_second_one_uses_what_is_up_and_a_killed_l
 
     password = read_values(DataFolder(Path(environment["LONGHAUL_DATA_DIR"])).env_file)["DEMO_PASSWORD"]
     url = f"http://127.0.0.1:{environment['PORT']}"
-    client = Client(url=url, name="demo", password=password, read_timeout_seconds=10)
     assert up.process.poll() is None
-    assert {client.snapshot(run_id)["state"] for run_id in (first_id, second_id)} == {"completed"}
+    with demo_client(url, name="demo", password=password) as client:
+        assert {client.snapshot(run_id)["state"] for run_id in (first_id, second_id)} == {"completed"}
 
     family = up.family()  # here, since each start of the whole system takes its time
     assert len(family) >= 8

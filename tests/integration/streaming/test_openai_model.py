@@ -41,6 +41,15 @@ def test_an_answer_comes_as_chunks_with_usage_and_reason(model, chat_server):
     ]
 
 
+@pytest.mark.parametrize(("details", "cached"), [({"cached_tokens": 8}, 8), ({}, 0), (None, 0), (7, 0)])
+def test_what_the_provider_had_read_before_is_told_where_it_says_so(model, chat_server, details, cached):
+    counts = {"prompt_tokens": 11, "completion_tokens": 5, "prompt_tokens_details": details}
+    answers(chat_server, delta("stop"), event(choices=[], usage=counts), DONE)
+
+    (finish,) = model.stream(PROMPT)
+    assert finish.usage == Usage(tokens_in=11, tokens_out=5, tokens_cached=cached)
+
+
 def test_the_request_carries_model_messages_and_key(model, chat_server):
     answers(chat_server, delta("stop"), DONE)
 

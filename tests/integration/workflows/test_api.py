@@ -42,7 +42,7 @@ def test_the_snapshot_has_the_shape_that_clients_rely_on(client, owner, run):
     }  # fmt: skip
     assert set(body["steps"][0]) == {
         "name", "title", "position", "stage", "branch", "state", "state_info", "attempt", "max_attempts", "progress",
-        "items_count", "kind", "due_at", "started_at", "finished_at", "error",
+        "items_count", "kind", "due_at", "started_at", "finished_at", "error", "usage",
     }  # fmt: skip
     assert (body["state"], body["is_terminal"], body["seq"]) == ("failed", True, 3)
     assert body["state_info"] == "The shop is closed."
@@ -180,12 +180,12 @@ def test_the_database_sums_up_what_the_attempts_of_a_run_used(client, owner, run
     with CaptureQueriesContext(connection) as queries:
         snapshot = client.get(url("run", run)).json()
         rows = {row["id"]: row for row in client.get(reverse("runs")).json()["runs"]}
-    used = {"tokens_in": 2**40 + 8, "tokens_out": 5, "cost": None}
+    used = {"tokens_in": 2**40 + 8, "tokens_out": 5, "cost": None, "currency": "USD"}
     assert snapshot["usage"] == rows[str(run.pk)]["usage"] == used
-    assert rows[str(other.pk)]["usage"] == {"tokens_in": 0, "tokens_out": 0, "cost": None}
+    assert rows[str(other.pk)]["usage"] == {**used, "tokens_in": 0, "tokens_out": 0}
     asked = [query["sql"] for query in queries if 'FROM "workflows_attempt"' in query["sql"]]
-    assert len(asked) == 2
-    assert all("SUM(" in sql for sql in asked), "one row a run comes back, not one an attempt"
+    assert sum("SUM(" in sql for sql in asked) == 2, "one row a step comes back, or a run, not one an attempt"
+    assert sum('."attempt_count"' in sql for sql in asked) == len(asked) - 2 == 1, "the latest of each step"
 
 
 QUERIES = [

@@ -1,5 +1,6 @@
 """The example of docs/generating.md, taken from there, with what models do to it; and the settings as it tells them."""
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from outbox.models import Entry
+from streaming.llm.base import ndjson_line
 from workflows.conf import conf
 from workflows.definitions import registry
 from workflows.models import Attempt
@@ -59,8 +61,25 @@ def test_a_rejected_line_is_asked_for_again_and_paid_for(longhaul, finished):
     assert sentences(longhaul, run) == ["Pay!", "Leave!", "Write!"]
     assert [entry.payload["index"] for entry in committed(run)] == [0, 1, 2]
     assert longhaul.model.prompts[1].text.startswith("Fault: schema: page")
-    assert Attempt.objects.get().usage == {"tokens_in": 20, "tokens_out": 40}
+    used = Attempt.objects.get().usage
+    assert (used["tokens_in"], used["tokens_out"], used["calls"]) == (20, 40, 2)
     assert "item.rejected find_demands" not in longhaul.events(run, seen_by="operator")
+    longhaul.check(run)
+
+
+def test_the_event_of_an_item_that_is_not_as_the_model_wrote_it_says_so(longhaul, finished):
+    longhaul.model.script(demand("Pay!"), '{"sentence": "Leave!", "page": "two"}\n')
+    longhaul.model.script(demand("Leave!", 2))
+    run = finished()
+    first, second = (entry.payload for entry in committed(run))
+    assert "repaired" not in first
+    written = b'{"page":"two","sentence":"Leave!"}'  # JSON of another form: its canonical JSON
+    assert second["repaired"] == {
+        "by": "asking",
+        "position": len(ndjson_line(demand("Pay!"))),
+        "size": len(written),
+        "sha256": hashlib.sha256(written).hexdigest(),
+    }
     longhaul.check(run)
 
 

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 
 from outbox.append import Message, append
 from tests.factories import NOW, make_run
+from workflows import selectors
 from workflows.models import Item, Run
-from workflows.pages.views import in_order
+from workflows.pages.views import in_order, page_context
 from workflows.states import RunState, StepState
 
 
@@ -75,6 +77,27 @@ def test_the_page_is_true_before_any_script(open_page: Any, owner: User) -> None
     assert "Price 12 " in words
     assert 'aria-valuenow="33"' in html
     assert f'data-seq="{run_seq(run)}"' in html
+
+
+USED = {"tokens_in": 1_200, "tokens_out": 34, "cost": 0.0312, "calls": 1, "is_estimated": False}
+
+
+def test_what_the_run_used_of_models_stands_there(open_page: Any, owner: User) -> None:
+    run = in_the_middle(owner)
+    assert 'data-part="used" hidden></p>' in open_page(run)
+    run.steps.get(name="list_parts").attempts.update(usage=USED)
+    assert "1,234 tokens used · 0.0312 USD Reference" in words_of(open_page(run))
+
+
+def test_readers_who_are_not_told_find_it_nowhere_on_the_page(owner: User) -> None:
+    run = in_the_middle(owner)
+    run.steps.get(name="list_parts").attempts.update(usage=USED)
+    shown = selectors.snapshot(run)
+    said = {"activity": [], "warnings": []}
+    for shows_usage in (True, False):
+        context = page_context(shown, [], said, is_cut=False, shows_usage=shows_usage, now=NOW)
+        html = render_to_string("runs/detail.html", context)
+        assert ("0.0312" in html) is ("tokens_in" in html) is shows_usage
 
 
 def run_seq(run: Run) -> int:
@@ -190,7 +213,7 @@ def test_what_a_model_wrote_is_only_ever_text(open_page: Any, owner: User) -> No
 
     assert "<img" not in html
     scripts = re.findall(r"<script[^>]*>", html)
-    assert len(scripts) == 3
+    assert len(scripts) == 5
     assert all('src="/static/' in script or 'type="application/json"' in script for script in scripts)
 
 

@@ -6,7 +6,9 @@ import pytest
 from django.conf import settings
 
 
-@pytest.mark.parametrize("package", ["streaming.llm", "streaming.parsers"])
+@pytest.mark.parametrize(
+    "package", ["streaming.client", "streaming.llm", "streaming.parsers", "streaming.prompts"]
+)
 def test_what_a_package_exports_is_sorted_and_there(package):
     module = importlib.import_module(package)
 

@@ -69,11 +69,13 @@ def test_it_goes_on_after_what_is_done_even_if_that_was_validated_since():
 def test_usage_is_a_token_for_each_four_characters():
     texts, finish = run(model(), Prompt(system="abcd", text="abcde"))
 
-    assert finish.usage == Usage(tokens_in=3, tokens_out=-(-len("".join(texts)) // 4))
+    tokens_out = -(-len("".join(texts)) // 4)
+    assert finish.usage == Usage(tokens_in=3, tokens_out=tokens_out, is_estimated=True)
 
 
 def test_nothing_found_is_an_empty_answer():
-    assert run(OfflineModel(lambda text: [])) == ([], Finish("stop", Usage(tokens_in=7, tokens_out=0)))
+    nothing = Finish("stop", Usage(tokens_in=7, tokens_out=0, is_estimated=True))
+    assert run(OfflineModel(lambda text: [])) == ([], nothing)
 
 
 def test_it_pauses_between_two_chunks_and_not_before_the_first():

@@ -7,9 +7,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from streaming.llm import Chunk, Finish, Prompt, Usage
+from streaming.llm.stopping import NEVER, Stop
+from streaming.parsers import Parser
+from tests.fakes import FakeRecords
 from workflows.definitions import OnRejected, Skip
-from workflows.engine.items import RejectedItem
+from workflows.engine.items import RejectedItem, Repaired
 from workflows.execution.generating import Answer, Generated, Reading, Rejections
+from workflows.execution.half import NoHalfItem
+from workflows.execution.meter import Meter
 
 Talk = Callable[[Prompt], Generator[Chunk | Finish, None, None]]
 
@@ -49,7 +54,7 @@ class Talker:
         self.closed = 0
         self._lock = threading.Lock()
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         with self._lock:
             if not prompt.system.startswith("You are given one object"):
                 self.prompts.append(prompt)
@@ -72,11 +77,14 @@ class Ear:
     """The attempt."""
 
     def __init__(self) -> None:
-        self.usage: dict[str, int] = {}
+        self.meter = Meter(FakeRecords(), prices={})
         self.given: list[str] = []  # items, and what was rejected in brackets, in order
         self.rejected: list[RejectedItem] = []
         self.went_on = self.active = 0
         self.stop: Exception | None = None
+        self.stop_signal: Stop = NEVER
+        self.repaired: Repaired | None = None
+        self.marks: dict[str, Repaired | None] = {}  # of the items, by their text
 
     def check_cancelled(self) -> None:
         if self.stop is not None:
@@ -91,6 +99,9 @@ class Ear:
 
     def go_on(self) -> None:
         self.went_on += 1
+
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> NoHalfItem:
+        return NoHalfItem()
 
     def hear(
         self,
@@ -115,3 +126,4 @@ class Ear:
             except StopIteration as end:
                 return end.value
             self.given.append(item.text)  # type: ignore[attr-defined]
+            self.marks[item.text] = self.repaired  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from streaming.llm import Chunk, Finish, Prompt, Usage
+from streaming.llm.stopping import NEVER, Stop
 from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import line
 from tests.unit.workflows.test_executor import ask_model, streaming_step
@@ -25,7 +26,7 @@ class Writer:
         self.items = items
         self.read = 0
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         for number in range(self.items):
             time.sleep(self.pause_seconds)
             self.read += 1
@@ -64,15 +65,16 @@ def test_the_model_is_not_read_while_the_database_is_slow(run, pause_seconds, it
         target=lambda: outcomes.append(run(streaming_step(ask_model), records=records, model=model))
     )
     work.start()
-    assert records.waits.wait(30)
-    time.sleep(0.3)  # in which a model that were read would have written the rest
-    read = model.read
-    time.sleep(0.1)
-    assert read == model.read <= most
-    if committer:
-        assert records.committer == committer
-
-    records.go.set()
-    work.join(30)
+    try:
+        assert records.waits.wait(30)
+        time.sleep(0.3)  # in which a model that were read would have written the rest
+        read = model.read
+        time.sleep(0.1)
+        assert read == model.read <= most
+        if committer:
+            assert records.committer == committer
+    finally:
+        records.go.set()  # the flush thread, which all tests share, may wait for it
+        work.join(30)
     assert isinstance(outcomes[0], Succeeded)
     assert [change.value["text"] for change in records.committed] == [str(number) for number in range(items)]

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from streaming.llm import ModelRefused, ModelUnavailable, Prompt
+from streaming.llm.stopping import NEVER, Stop
 from tests.fakes import FakeRecords
 from workflows.definitions import step
 from workflows.engine.items import CommittedItem, ItemsReset, NewItem, RejectedItem, RetractedItem
@@ -314,6 +316,19 @@ def answering(*pieces: Any, finish: Any = "stop") -> ScriptedModel:
     return model
 
 
+class Slow(ScriptedModel):
+    """Pauses before each chunk for longer than half-written items are shown."""
+
+    def __init__(self, *pieces: str) -> None:
+        super().__init__()
+        self.script(*pieces, finish="content_filter")  # cut, and not gone on with
+
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Any, None, None]:
+        for part in super().stream(prompt, stop=stop):
+            time.sleep(0.03)
+            yield part
+
+
 def asked(run, model: ScriptedModel, **options: Any) -> tuple[Outcome, FakeRecords]:
     records = options.pop("records", FakeRecords())
     return run(streaming_step(ask_model), records=records, model=model, **options), records
@@ -321,7 +336,7 @@ def asked(run, model: ScriptedModel, **options: Any) -> tuple[Outcome, FakeRecor
 
 def test_a_models_answer_becomes_items_however_its_lines_are_cut(run):
     outcome, records = asked(run, answering('{"te', 'xt":"a"}\n{"text"', ':"b"}'))
-    assert outcome == Succeeded(output={"count": 0}, usage={"tokens_in": 10, "tokens_out": 20})
+    assert outcome.output == {"count": 0}
     assert [change.value["text"] for change in records.committed] == ["a", "b"]
 
 
@@ -361,6 +376,44 @@ def test_a_model_is_told_nothing_by_a_step_that_begins_anew(run):
     run(streaming_step(list_parts, on_retry="append"), model=model, records=records, number=2)
     assert model.prompts[0].done == ()
     assert records.committed[0] == ItemsReset(policy="append", keep_through=0)
+
+
+def test_an_item_is_shown_while_it_is_written_and_numbered_after_those_that_are_there(run, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "PARTIAL_INTERVAL_SECONDS": 0.02}
+    records = FakeRecords(earlier=[CommittedItem(index=0, key="k", value={"text": "a"})])
+    pieces = ['{"text":"b"}\n', '{"text":"', "c", "d", '"}\n', '{"text":"e']
+    asked(run, Slow(*pieces), records=records, number=2)
+
+    assert [index for index, _, _ in records.partials] == [2, 2, 2, 3]
+    assert records.hidden == [(3, 5)]  # the answer ended within it
+    assert [change.value["text"] for change in records.committed if isinstance(change, NewItem)] == [
+        "b",
+        "cd",
+    ]
+
+
+def test_what_is_no_item_of_the_step_is_not_shown_while_it_is_written(run, settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "PARTIAL_INTERVAL_SECONDS": 0.02}
+    records = FakeRecords()
+
+    def count(ctx):
+        found = list(ctx.generate(Prompt(system="", text=""), items=Total))
+        yield Note(text="x")
+        return Total(count=len(found))
+
+    run(streaming_step(count), records=records, model=Slow('{"cou', 'nt": 1', "}\n"))
+    assert records.partials == []
+
+
+def test_half_written_items_can_be_switched_off(run, settings):
+    settings.LONGHAUL = {
+        **settings.LONGHAUL,
+        "PARTIAL_INTERVAL_SECONDS": 0.02,
+        "PARTIAL_MAX_BYTES": 0,
+    }
+    _, records = asked(run, Slow('{"te', 'xt":"a"', "}\n"))
+    assert records.partials == []
+    assert len(records.committed) == 1
 
 
 def test_a_vendors_faults_become_the_engines_words(run):

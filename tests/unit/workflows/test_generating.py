@@ -1,11 +1,15 @@
 """An answer as items: lines and documents, what is rejected, and how a cut one is gone on with."""
 
+import hashlib
+
 import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from streaming.llm import ModelUnavailable, Prompt
+from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import Ear, Talker, line, says
 from workflows.definitions import FailAfter, ReAsk, Skip, step
+from workflows.engine.items import CommittedItem, Repaired, ReplacedItem
 from workflows.errors import DefinitionError, Fatal, Retryable, Truncated
 
 
@@ -65,6 +69,21 @@ def test_what_is_almost_json_is_mended_only_when_asked_for():
     )
 
 
+@pytest.mark.parametrize("paths", [(), ("notes.item",)])
+def test_what_was_mended_is_marked_with_the_hash_of_what_was_written(paths):
+    ear, written = Ear(), "{text: 'é',}"
+    text = f'{{"notes":[{{"text":"a"}},{written}]}}' if paths else line("a") + written + "\n"
+    ear.hear(Talker(says(text)), paths=paths, repair=True)
+    assert ear.marks["a"] is None
+    assert ear.marks["é"] == Repaired(
+        by="respelling",
+        position=text.index(written),
+        size=len(written.encode()),
+        sha256=hashlib.sha256(written.encode()).hexdigest(),
+    )
+    assert ear.repaired is None
+
+
 def test_a_broken_document_is_never_called_complete():
     ear = Ear()
     with pytest.raises(Retryable, match="no JSON between its values") as raised:
@@ -102,7 +121,9 @@ def test_a_cut_answer_is_gone_on_with_in_the_same_attempt(finish):
         [{"text": "earlier"}, {"text": "a"}],
     ]
     assert (ear.went_on, generated.calls, generated.finish_reason, generated.rejected) == (1, 2, "stop", 0)
-    assert ear.usage["tokens_out"] == (40 if finish else 20)
+    used = ear.meter.usage
+    assert used["tokens_out"] == (40 if finish else 20 + 5), "17 bytes are about 5 tokens"
+    assert (used["calls"], used["is_estimated"], used["finish_reason"]) == (2, finish is None, "stop")
 
 
 def test_a_document_is_gone_on_with_too():
@@ -181,7 +202,7 @@ def test_a_call_that_ended_is_counted_even_if_its_last_piece_fails_the_attempt()
     ear = Ear()
     with pytest.raises(Retryable):
         ear.hear(Talker(says('{"text":1}')), on_rejected=FailAfter(1))
-    assert ear.usage == {"tokens_in": 10, "tokens_out": 20}
+    assert (ear.meter.usage["tokens_in"], ear.meter.usage["tokens_out"]) == (10, 20)
 
 
 def test_rejected_pieces_are_counted_over_all_answers_of_an_attempt(run):
@@ -220,3 +241,18 @@ def test_a_step_is_refused_with_what_is_no_policy_or_could_never_apply():
     with pytest.raises(DefinitionError, match="yields no items"):
         step(title="x", on_rejected=FailAfter(1))(list_notes)
     assert step(title="x")(list_notes).on_rejected == Skip()
+
+
+def test_an_item_that_a_handler_made_of_a_mended_one_is_marked_too(run):
+    from tests.unit.workflows.test_executor import Note, answering, streaming_step
+
+    def shout(ctx):
+        for note in ctx.generate(Prompt(system="", text=""), items=Note, repair=True):
+            yield Note(text=note.text.upper())
+
+    records = FakeRecords(earlier=[CommittedItem(index=0, key="OLD", value={"text": "old"})])
+    model = answering(line("a"), "{text: 'b'}\n", "{text: 'old'}\n")
+    run(streaming_step(shout, item_key="text"), model=model, records=records, number=2)
+    marks = [change.repaired for change in records.committed]
+    assert [mark and mark.by for mark in marks] == [None, "respelling", "respelling"]
+    assert isinstance(records.committed[2], ReplacedItem)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
 
 from streaming.llm import Chunk, Finish, ModelUnavailable, Prompt, Usage
+from streaming.llm.stopping import NEVER, Stop
 from tests.fakes import FakeRecords
 from tests.unit.workflows.test_executor import answering, ask_model, streaming_step
 from workflows.definitions import step
@@ -40,9 +41,9 @@ def test_a_repeated_item_is_dropped_and_a_changed_one_replaces_itself(run):
     model.script(fact("b", "1"), fact("a", "2"), fact("c", "1"))
     records = FakeRecords(earlier=[CommittedItem(index=0, key="z", value={"name": "z", "text": "0"})])
     facts = step(title="x", items=Fact, item_key="name")(list_facts)
-    assert run(facts, records=records, model=model, number=2) == Succeeded(
-        output=2, usage={"tokens_in": 20, "tokens_out": 40}
-    )
+    outcome = run(facts, records=records, model=model, number=2)
+    assert outcome == Succeeded(output=2, usage=records.usages[-1])
+    assert (outcome.usage["tokens_in"], outcome.usage["tokens_out"]) == (20, 40)
     assert committed(records) == [
         ("new", "a", "1"),
         ("new", "b", "1"),
@@ -118,7 +119,7 @@ class Interrupted:
         self.cuts = cuts
         self.roll = random.Random(seed)
 
-    def stream(self, prompt: Prompt) -> Generator[Chunk | Finish, None, None]:
+    def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         size, overlap, end = self.cuts.pop(0) if self.cuts else (10**6, 0, "stop")
         rest = self.texts[max(0, len(prompt.done) - overlap) :]
         text = "".join(f'{{"text":"{text}"}}\n' for text in rest)

@@ -231,3 +231,29 @@ def test_durations_are_said_in_two_units_at_most(painter: Painter, seconds: floa
 def test_names_become_words() -> None:
     assert label("due_date", {}) == "Due date"
     assert [plural(noun) for noun in ("finding", "party", "day")] == ["findings", "parties", "days"]
+
+
+def with_usage(cost: float | None, *, tokens: int = 1_234, is_estimated: bool = False) -> dict[str, Any]:
+    usage = {"tokens_in": tokens - 34 if tokens else 0, "tokens_out": 34 if tokens else 0, "cost": cost}
+    return run("running", step(usage={"is_estimated": is_estimated}), usage={**usage, "currency": "EUR"})
+
+
+@pytest.mark.parametrize(
+    ("cost", "text"),
+    [
+        (None, ""), (0.0, ""), (0.00004, "under 0.0001"), (0.00005, "0.0001"), (0.0312, "0.0312"), (0.07, "0.0700"),
+        (0.99999, "1.0000"), (1.0, "1.00"), (1234.567, "1,234.57"),
+    ],
+)  # fmt: skip
+def test_what_was_used_is_told_in_tokens_and_money(painter: Painter, cost: float | None, text: str) -> None:
+    said = f"1,234 tokens used · {text}{NBSP}EUR" if text else "1,234 tokens used"
+    assert painter.used(with_usage(cost)) == said
+
+
+def test_an_estimate_is_called_one(painter: Painter) -> None:
+    assert painter.used(with_usage(None, is_estimated=True)) == "About 1,234 tokens used"
+
+
+def test_nothing_is_said_of_nothing_nor_to_those_who_are_not_told(painter: Painter) -> None:
+    assert painter.used(with_usage(None, tokens=0)) == ""
+    assert painter.used({**with_usage(1.0), "usage": None}) == ""

@@ -1,15 +1,21 @@
 """One rejected item is asked for again, keeps its place, and never holds up more than it may."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
 from streaming.llm import Chunk, Finish, ModelUnavailable, Prompt, Usage
+from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import Ear, Talker, line, says
 from workflows.definitions import FailAfter, ReAsk
+from workflows.engine.budget import Limit, Limits
+from workflows.engine.items import Repaired
 from workflows.errors import Retryable, RunCancelled
+from workflows.execution.meter import Meter
 from workflows.testing import Unscripted
 
 BROKEN = '{"txt":"b"}\n'
@@ -43,7 +49,8 @@ def test_a_broken_item_keeps_its_place_while_the_rest_of_the_answer_is_read():
     generated = ear.hear(model, on_rejected=ReAsk())
     assert ear.given == ["a", "b", "c", "d"]
     assert (generated.items, generated.rejected, generated.reasked) == (4, 0, 1)
-    assert ear.usage == {"tokens_in": 20, "tokens_out": 40}
+    used = ear.meter.usage
+    assert (used["tokens_in"], used["tokens_out"], used["calls"]) == (20, 40, 2)
 
 
 def test_the_model_is_told_the_rules_the_schema_the_item_and_its_fault_and_the_material_if_it_is_wanted():
@@ -104,13 +111,51 @@ def test_an_item_that_does_not_come_right_is_rejected_as_it_was_first_written(ag
     assert (generated.rejected, generated.reasked) == (1, 0)
 
 
+def test_one_that_came_right_is_marked_with_the_hash_of_what_was_written_at_first():
+    ear, written = Ear(), '{"text":oh}'
+    model = Talker(says(line("a"), written + "\n"), again=[says('{"text":2}'), says(line("b"))])
+    ear.hear(model, on_rejected=ReAsk(times=2))
+    assert ear.marks["a"] is None
+    assert ear.marks["b"] == Repaired(
+        by="asking",
+        position=len(line("a")),
+        size=len(written),
+        sha256=hashlib.sha256(written.encode()).hexdigest(),
+    )
+
+
 def test_it_may_be_asked_for_more_than_once_and_is_told_the_new_fault():
     ear = Ear()
     model = Talker(says(*ANSWER), again=[says('{"text":2}'), says('{"text":"b"}')])
     ear.hear(model, on_rejected=ReAsk(times=2))
     assert ear.given == ["a", "b", "c", "d"]
     assert "Input should be a valid string" in model.reasks[1].text
-    assert ear.usage["tokens_in"] == 30
+    assert ear.meter.usage["tokens_in"] == 30
+
+
+def test_how_the_answer_ended_is_told_and_not_how_the_item_did():
+    is_over = threading.Event()
+    ear = Ear()
+
+    def main(prompt):
+        try:
+            yield from says(*ANSWER)(prompt)
+        finally:
+            is_over.set()
+
+    ear.hear(Talker(main, again=after(is_over, says("x", finish="length"))), on_rejected=ReAsk())
+    assert (ear.meter.usage["finish_reason"], ear.meter.usage["calls"]) == ("stop", 2)
+
+
+def test_an_item_is_not_asked_for_again_beyond_the_budget_and_stays_rejected():
+    ear = Ear()
+    limit = Limit(amount=Decimal(60), unit="tokens", source="X")
+    ear.meter = Meter(FakeRecords(), prices={}, limits=Limits(tokens=limit))
+    model = Talker(says(*ANSWER), again=says(line("b")))
+    generated = ear.hear(model, on_rejected=ReAsk())
+    assert (generated.rejected, ear.given) == (1, ["a", '[{"txt":"b"}]', "c", "d"])
+    assert model.reasks == [], "its prompt alone is longer"
+    assert ear.meter.usage["calls"] == 1
 
 
 def test_only_so_many_are_asked_for_in_one_attempt_and_then_the_other_rule_holds():

@@ -7,16 +7,21 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol
 
-from streaming.llm import Finish, Model, ModelError, Prompt, Usage
-from streaming.parsers import AutoParser, End, NdjsonParser, Reason, Rejected, Result
+from pydantic import BaseModel
+
+from streaming.llm import Chunk, Finish, Model, ModelError, Prompt, Stop, Stopper
+from streaming.parsers import AutoParser, End, NdjsonParser, Parser, Reason, Rejected, Result
 from workflows.conf import conf
-from workflows.engine.items import RejectedItem
-from workflows.errors import Truncated
+from workflows.engine.items import RejectedItem, Repaired
+from workflows.errors import BudgetExceeded, Truncated
+from workflows.execution.generating.aside import beside
 from workflows.execution.generating.faults import fault_of, in_our_words
 from workflows.execution.generating.holding import Holding
 from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
 from workflows.execution.generating.reasking import Reasked
 from workflows.execution.generating.rejections import Rejections
+from workflows.execution.half import HalfItem, NoHalfItem
+from workflows.execution.meter import Meter
 
 ENDING = (Reason.TOO_MANY_ITEMS, Reason.DOCUMENT_TOO_LONG)
 
@@ -24,11 +29,17 @@ ENDING = (Reason.TOO_MANY_ITEMS, Reason.DOCUMENT_TOO_LONG)
 class Listener(Protocol):
     """The attempt that a model writes for, as far as the answer concerns it."""
 
-    usage: dict[str, int]
+    meter: Meter
+    repaired: Repaired | None  # of the item that is being given, for what its handler makes of it
+
+    @property
+    def stop_signal(self) -> Stop:
+        """Set once its work is no longer wanted."""
 
     def check_cancelled(self) -> None: ...
     def note_activity(self) -> None: ...
     def reject(self, rejected: RejectedItem) -> None: ...
+    def half_item(self, parser: Parser, items: type[BaseModel]) -> HalfItem | NoHalfItem: ...
     def go_on(self) -> None:
         """The model is asked to go on: what it gave so far is durable now, and may come again."""
 
@@ -119,36 +130,58 @@ class Answer(Generic[ItemModel]):
         self._new, self._cut = set(), None
         parser = self._reading.parser()
         finish: Finish | None = None
-        fault: ModelError | None = None
+        fault: ModelError | BudgetExceeded | None = None
         try:
             finish = yield from self._read(parser)
-        except ModelError as error:
+        except (ModelError, BudgetExceeded) as error:
             fault = error
-        if finish is not None:
-            self._count(finish.usage)
+        if finish is None:
+            self._ctx.check_cancelled()  # it may be that nobody let it come to its end
         was_cut = finish is None or finish.reason != "stop"
         rest, end = parser.close(truncated=was_cut and not parser.is_stopped)
         yield from self._take(rest, parser)
         # Before anything is raised: what is held behind an item that is asked for again has been paid for.
         yield from self._release(everything=True)
-        if fault is not None:
+        if isinstance(fault, ModelError):
             raise in_our_words(fault) from fault
+        if fault is not None:
+            raise fault
         return Ending(end=end, finish=finish)
 
     def _read(self, parser: NdjsonParser | AutoParser) -> Generator[ItemModel, None, Finish | None]:
         """While the caller works on an item the stream is not read: a slow database slows the model down."""
-        with closing(self._model.stream(replace(self._prompt, done=tuple(self._done)))) as stream:
-            for part in stream:
+        prompt, stop = replace(self._prompt, done=tuple(self._done)), Stopper(self._ctx.stop_signal)
+        half = self._ctx.half_item(parser, self._reading.items)
+        with (
+            self._ctx.meter.asked(self._model.name, prompt) as call,
+            closing(self._model.stream(prompt, stop=stop)) as stream,
+        ):
+            while part := (yield from self._next(stream, stop)):
                 if isinstance(part, Finish):
+                    call.finished(part)
                     return part
                 self._ctx.note_activity()
+                call.heard(part.text)
                 results = parser.feed(part.text)
                 # What was asked for again may have come too; most pieces of text bring neither.
                 if results or not self._holding.is_empty:
                     yield from self._take(results, parser)
+                half.follow(part.text)
                 if parser.is_stopped:
                     break
         return None
+
+    def _next(
+        self, stream: Generator[Chunk | Finish, None, None], stop: Stopper
+    ) -> Generator[ItemModel, None, Chunk | Finish | None]:
+        """What the model says next; None: nothing more. What comes right while it is silent is given meanwhile."""
+        if self._holding.is_empty:
+            return next(stream, None)
+        return (yield from beside(lambda: next(stream, None), meanwhile=self._meanwhile, stop=stop))
+
+    def _meanwhile(self) -> Iterator[ItemModel]:
+        self._holding.listen()
+        yield from self._release()
 
     def _take(self, results: Iterable[Result], parser: NdjsonParser | AutoParser) -> Iterator[ItemModel]:
         is_document = isinstance(parser, AutoParser) and bool(parser.is_document)
@@ -166,22 +199,37 @@ class Answer(Generic[ItemModel]):
         policy = self._rejections.reask() if no_item.text is not None else None
         if policy is None:
             return no_item
-        return Reasked(no_item, model=self._model, reading=self._reading, prompt=self._prompt, policy=policy)
+        return Reasked(
+            no_item,
+            model=self._model,
+            meter=self._ctx.meter,
+            reading=self._reading,
+            prompt=self._prompt,
+            policy=policy,
+            stop=self._ctx.stop_signal,
+        )
 
     def _release(self, *, everything: bool = False) -> Iterator[ItemModel]:
         for piece in self._holding.take(everything=everything):
             if isinstance(piece, Reasked):
                 outcome = piece.outcome()
-                for usage in piece.usages:
-                    self._count(usage)
                 self._reasked += isinstance(outcome, Found)
             else:
                 outcome = piece
             if isinstance(outcome, NoItem):
                 self._reject(outcome)
             else:
-                yield outcome.item
-                self._note(outcome)
+                yield from self._hand_out(outcome)
+
+    def _hand_out(self, found: Found[ItemModel]) -> Iterator[ItemModel]:
+        self._ctx.meter.item()
+        # By time, not by identity: a handler may yield another item made of this one.
+        self._ctx.repaired = found.repaired
+        try:
+            yield found.item
+        finally:
+            self._ctx.repaired = None
+        self._note(found)
 
     def _reject(self, no_item: NoItem) -> None:
         self._ctx.reject(no_item.rejected)
@@ -197,14 +245,6 @@ class Answer(Generic[ItemModel]):
         if mark not in self._known:
             self._new.add(mark)
             self._done.append(value)
-
-    def _count(self, usage: Usage) -> None:
-        """Add to what the attempt has used."""
-        used = self._ctx.usage
-        self._ctx.usage = {
-            "tokens_in": used.get("tokens_in", 0) + int(usage.tokens_in),
-            "tokens_out": used.get("tokens_out", 0) + int(usage.tokens_out),
-        }
 
     def _tick(self, has_spoken: bool) -> None:
         if has_spoken:

@@ -19,6 +19,7 @@ class Holding(Generic[ItemModel]):
         self._tick = tick
         self._pieces: deque[Found[ItemModel] | NoItem | Reasked[ItemModel]] = deque()
         self._bytes = 0
+        self._words = 0  # of all that are being asked for again, at the last look
 
     @property
     def is_empty(self) -> bool:
@@ -40,6 +41,12 @@ class Holding(Generic[ItemModel]):
             self._bytes -= size_of(first)
             yield first
 
+    def listen(self) -> None:
+        """To be called while something is waited for."""
+        words = sum(piece.words for piece in self._pieces if isinstance(piece, Reasked))
+        has_spoken, self._words = words > self._words, words
+        self._tick(has_spoken)
+
     def close(self) -> None:
         for piece in self._pieces:
             if isinstance(piece, Reasked):
@@ -56,11 +63,9 @@ class Holding(Generic[ItemModel]):
         )
 
     def _wait(self, reasked: Reasked[ItemModel]) -> None:
-        words = reasked.words
         while not reasked.is_over:
             reasked.wait(POLL_SECONDS)
-            self._tick(reasked.words > words)
-            words = reasked.words
+            self.listen()
 
 
 def size_of(piece: Found[ItemModel] | NoItem | Reasked[ItemModel]) -> int:

@@ -1,8 +1,9 @@
 """From the text of an answer to items of the step's model, or to why a piece of it is none."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -10,7 +11,7 @@ from outbox import wire
 from streaming.conf import conf as streaming_conf
 from streaming.parsers import AutoParser, Limits, NdjsonParser, ParserError, Reason, Rejected, Result
 from workflows.conf import conf
-from workflows.engine.items import RejectedItem
+from workflows.engine.items import RejectedItem, Repaired
 from workflows.engine.storable import storable
 from workflows.errors import Fatal
 
@@ -22,11 +23,12 @@ FINAL = (Reason.TRUNCATED, Reason.TRAILING, Reason.TOO_LONG, Reason.TOO_MANY_ITE
 
 @dataclass(frozen=True, kw_only=True)
 class Found(Generic[ItemModel]):
-    """size: bytes, as JSON.  is_repaired: it was no JSON as written (see `repair`)."""
+    """size: bytes, as JSON.  is_repaired: it was no JSON as written.  repaired: what it was before it became this."""
 
     item: ItemModel
     size: int
-    is_repaired: bool
+    is_repaired: bool = False
+    repaired: Repaired | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +50,13 @@ class NoItem:
 class Reading(Generic[ItemModel]):
     """items: the model of each object.  paths: where they stand in a document; without any they come as lines.
 
-    repair: mend what is almost JSON.  Raises Fatal for paths that make no sense.
+    document: the model of that document, for providers that hold an answer to its schema.  repair: mend what is almost
+    JSON.  Raises Fatal for paths that make no sense, and for a document without any.
     """
 
     items: type[ItemModel]
     paths: Sequence[str | Sequence[str]] = ()
+    document: type[BaseModel] | None = None
     repair: bool = False
     limits: Limits = field(default_factory=lambda: streaming_conf().parser_limits())
 
@@ -61,6 +65,16 @@ class Reading(Generic[ItemModel]):
             self.parser()
         except ParserError as error:
             raise Fatal(str(error), code="wrong-paths") from None
+        if self.document is not None and not self.paths:
+            raise Fatal(
+                f"The items of a {self.document.__name__} stand at paths= of it: name them, or leave out document=.",
+                code="wrong-paths",
+            )
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """Of the whole answer. None: it is lines, or nobody said what it is."""
+        return self.document.model_json_schema() if self.document else None
 
     def parser(self) -> NdjsonParser | AutoParser:
         if self.paths:
@@ -71,13 +85,13 @@ class Reading(Generic[ItemModel]):
         """The item that a piece of the answer is, or why it is none."""
         if isinstance(result, Rejected):
             return self._unreadable(result, is_document=is_document)
-        return self.check(
-            result.value, result.position.offset, pointer=result.pointer, is_repaired=result.repaired
-        )
+        checked = self.check(result.value, result.position.offset, pointer=result.pointer)
+        if isinstance(checked, Found) and result.repaired:
+            mark = repaired("respelling", result.raw, result.position.offset)
+            return replace(checked, is_repaired=True, repaired=mark)
+        return checked
 
-    def check(
-        self, value: Any, position: int, *, pointer: str, is_repaired: bool = False
-    ) -> Found[ItemModel] | NoItem:
+    def check(self, value: Any, position: int, *, pointer: str) -> Found[ItemModel] | NoItem:
         """position: bytes of the answer before it."""
         encoded = wire.encode(value)
         if len(encoded) > conf().item_max_bytes:
@@ -94,7 +108,7 @@ class Reading(Generic[ItemModel]):
                 pointer=pointer,
                 text=text,
             )
-        return Found(item=item, size=len(encoded), is_repaired=is_repaired)
+        return Found(item=item, size=len(encoded))
 
     def _unreadable(self, result: Rejected, *, is_document: bool) -> NoItem:
         is_whole = result.size <= self.limits.max_raw_bytes
@@ -119,6 +133,12 @@ def rejection(position: int, reason: str, raw: str, size: int) -> RejectedItem:
         raw=storable(raw).encode()[: limits.rejected_raw_max_bytes].decode(errors="ignore"),
         raw_size=size,
     )
+
+
+def repaired(by: Literal["respelling", "asking"], raw: str, position: int) -> Repaired:
+    """raw: what was written at first; of it the hash is kept."""
+    written = raw.encode(errors="surrogatepass")
+    return Repaired(by=by, position=position, size=len(written), sha256=hashlib.sha256(written).hexdigest())
 
 
 def schema_fault(error: ValidationError) -> str:

@@ -7,37 +7,45 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Generic
 
-from streaming.llm import Finish, Model, Prompt, Usage
+from streaming.llm import Finish, Model, Prompt, Stop, Stopper
 from streaming.parsers import NdjsonParser, Parsed, Result
 from streaming.prompts import reask_prompt, reask_text
 from workflows.conf import conf
 from workflows.definitions import ReAsk
-from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
+from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading, repaired
+from workflows.execution.meter import Meter
 
 logger = logging.getLogger(__name__)
 
 
 class Reasked(Generic[ItemModel]):
-    """A call in a thread of its own, which touches nothing but the model: no row, no context.
+    """A call in a thread of its own, which touches nothing but the model and the meter: no row, no context.
 
-    A call that is given up is left to itself: it ends with the next word that comes, or by the model's own time-outs,
-    for nobody else can close a connection that it is reading from.
+    A call that is given up is stopped: the model closes its connection, and the thread ends.
     """
 
     def __init__(
-        self, no_item: NoItem, *, model: Model, reading: Reading[ItemModel], prompt: Prompt, policy: ReAsk
+        self,
+        no_item: NoItem,
+        *,
+        model: Model,
+        meter: Meter,
+        reading: Reading[ItemModel],
+        prompt: Prompt,
+        policy: ReAsk,
+        stop: Stop,
     ) -> None:
         self.no_item = no_item
         self.found: Found[ItemModel] | None = None
-        self.usages: list[Usage] = []  # of the calls that came to their end
         self.words = 0  # pieces of text so far
         self._model = model
+        self._meter = meter
         self._reading = reading
         self._prompt = prompt
         self._policy = policy
         self._panic: BaseException | None = None
         self._has_ended = threading.Event()
-        self._is_unwanted = threading.Event()
+        self._stop = Stopper(stop)
         self._gives_up_at = time.monotonic() + conf().reask_timeout_seconds
         threading.Thread(target=self._work, name="longhaul-reask", daemon=True).start()
 
@@ -50,7 +58,7 @@ class Reasked(Generic[ItemModel]):
 
     def give_up(self) -> None:
         """Nobody wants it any more."""
-        self._is_unwanted.set()
+        self._stop.set()
 
     def outcome(self) -> Found[ItemModel] | NoItem:
         """Once it is over: the item, or what was rejected in the first place."""
@@ -78,7 +86,7 @@ class Reasked(Generic[ItemModel]):
                 self.found = answer
                 return
             no_item = answer
-            if no_item.text is None or self._is_unwanted.is_set():
+            if no_item.text is None or self._stop.is_set():
                 return
 
     def _ask(self, no_item: NoItem) -> Found[ItemModel] | NoItem:
@@ -87,25 +95,34 @@ class Reasked(Generic[ItemModel]):
         parser = NdjsonParser(limits, repair=self._reading.repair)
         results: list[Result] = []
         finish: Finish | None = None
-        with closing(self._model.stream(self._prompt_for(no_item))) as stream:
+        prompt = self._prompt_for(no_item)
+        with (
+            self._meter.asked(self._model.name, prompt, is_aside=True) as call,
+            closing(self._model.stream(prompt, stop=self._stop)) as stream,
+        ):
             for part in stream:
                 if isinstance(part, Finish):
                     finish = part
+                    call.finished(part)
                     break
                 self.words += 1
+                call.heard(part.text)
                 results += parser.feed(part.text)
-                if parser.is_stopped or self._is_unwanted.is_set():
+                if parser.is_stopped or self._stop.is_set():
                     break
         rest, end = parser.close(truncated=finish is None or finish.reason != "stop")
-        if finish is not None:
-            self.usages.append(finish.usage)
         match [*results, *rest]:
             case [Parsed() as only] if end.kind == "complete":
-                position = self.no_item.rejected.position
-                return self._reading.check(
-                    only.value, position, pointer=no_item.pointer, is_repaired=only.repaired
-                )
+                return self._judge(only, no_item.pointer)
         return no_item
+
+    def _judge(self, only: Parsed, pointer: str) -> Found[ItemModel] | NoItem:
+        position = self.no_item.rejected.position
+        judged = self._reading.check(only.value, position, pointer=pointer)
+        if isinstance(judged, NoItem):
+            return judged
+        mark = repaired("asking", self.no_item.text or "", position)
+        return replace(judged, is_repaired=only.repaired, repaired=mark)
 
     def _prompt_for(self, no_item: NoItem) -> Prompt:
         material = self._prompt.text if self._policy.material else ""

@@ -11,14 +11,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 from workflows import selectors
 from workflows.errors import EngineError
-from workflows.management import acting
+from workflows.management import acting, watching
 from workflows.management.arguments import count, text
 from workflows.models import Run
 from workflows.states import RunState
 
 
 class Command(BaseCommand):
-    help = "List, show, start and act on runs."
+    help = "List, show, watch, start and act on runs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -29,6 +29,7 @@ class Command(BaseCommand):
         showing = verbs.add_parser("show", help="one run with its steps")
         showing.add_argument("run", type=text)
         showing.add_argument("--json", action="store_true", help="the snapshot as the API has it")
+        watching.add_watch(verbs)
         acting.add_start(verbs)
         acting.add_verbs(verbs)
 
@@ -39,6 +40,8 @@ class Command(BaseCommand):
             self._list(options)
         elif verb == "show":
             self._show(_find(options["run"]), as_json=options["json"])
+        elif verb == "watch":
+            watching.watch(_id(options["run"]), options)
         else:
             self._act(verb, options)
 
@@ -75,6 +78,14 @@ class Command(BaseCommand):
             self.stdout.write(f"run {done.id} is {done.state}")
         elif run is not None:
             self.stdout.write(f"run {run.id} erased")
+
+
+def _id(text: str) -> str:
+    """A whole id as it is: the run may be on another machine. Raises CommandError."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return str(_find(text).pk)
 
 
 def _find(text: str) -> Run:

@@ -12,7 +12,7 @@ from channels.layers import get_channel_layer
 from config.ports import free_port
 from config.redis_server import running_redis
 from outbox.clock import CLOCK
-from outbox.frames import send_frame
+from outbox.frames import Latest, send_frame
 from outbox.models import Audience
 from outbox.nudge import breaker
 from outbox.publisher import RedisPublisher
@@ -78,6 +78,24 @@ async def test_frames_reach_the_client(layered, log, following):
         await asyncio.to_thread(send_frame, log.run, frame, audience=Audience.PUBLIC, max_entries=100)
 
         assert await follower.next() == Frame(b'{"data":{"done":1},"type":"step.progress"}')
+
+
+async def test_who_comes_in_the_middle_is_sent_what_is_kept_and_then_the_news(layered, log, following):
+    def send(rev: int) -> bool:
+        whole = {"type": "item.partial", "data": {"rev": rev, "ops": [["set", "", "x" * rev]]}}
+        news = {"type": "item.partial", "data": {"rev": rev, "ops": [["append", "", "x"]]}}
+        latest = Latest(name="write", frame=whole, ttl_seconds=60)
+        return send_frame(log.run, news, audience=Audience.PUBLIC, max_entries=100, latest=latest)
+
+    for rev in (1, 2, 3):
+        assert await asyncio.to_thread(send, rev)
+    async with fanning_out():
+        await asyncio.sleep(0.5)  # the frames before are handed out by now, to nobody
+        async with following(log) as follower:
+            await follower.until(CaughtUp)
+            assert b'["set","","xxx"]' in (await follower.next()).body
+            assert await asyncio.to_thread(send, 4)
+            assert b'["append","","x"]' in (await follower.next()).body
 
 
 async def test_two_fan_outs_and_a_flushed_redis_cost_no_event_and_no_double(

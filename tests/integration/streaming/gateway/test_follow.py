@@ -249,6 +249,66 @@ async def test_frames_are_shown_live_to_those_who_may_see_them(log, following, r
         assert await follower.next() == Frame(b'{"type":"step.progress"}')
 
 
+def partial_item(rev: int, *, audience: str = "public") -> LiveFrame:
+    return LiveFrame(audience, b'{"type":"item.partial","data":{"rev":%d}}' % rev)
+
+
+async def tell_frames(log, *frames: LiveFrame) -> None:
+    message = hints.frames_message(log.run, frames, max_bytes=60_000)
+    await get_channel_layer().group_send(hints.group_of(log.run), message)
+
+
+@pytest.fixture
+def kept(monkeypatch) -> list[LiveFrame]:
+    """What is kept for those who come in the middle."""
+    frames: list[LiveFrame] = []
+    monkeypatch.setattr(
+        "streaming.gateway.latest.read_latest", lambda run: [(kept.audience, kept.body) for kept in frames]
+    )
+    return frames
+
+
+async def test_who_comes_in_the_middle_is_sent_the_latest_frames_first(log, following, kept):
+    kept.append(partial_item(7))
+    async with following(log) as first:
+        await first.until(CaughtUp)
+        assert await first.next() == Frame(partial_item(7).body)
+        kept[:] = [partial_item(8)]
+        await tell_frames(log, partial_item(8))
+        assert await first.next() == Frame(partial_item(8).body)  # not the kept one too
+        async with following(log) as second:
+            await second.until(CaughtUp)
+            assert await second.next() == Frame(partial_item(8).body)
+
+
+async def test_of_a_run_that_is_over_nothing_is_looked_for(log, following, kept):
+    kept.append(partial_item(7))
+    await log.write("run.completed", closes=True)
+    async with following(log) as follower:
+        await follower.until(End)
+        await log.send("run.resumed")
+        assert await follower.events(up_to=2) == [2]
+
+
+async def test_who_was_too_slow_for_some_frames_is_sent_the_latest(log, following, kept):
+    async with following(log) as follower:
+        await follower.until(CaughtUp)
+        kept.append(partial_item(40))
+        await tell_frames(log, *(partial_item(rev) for rev in range(40)))
+        async with asyncio.timeout(20):
+            while (item := await follower.next()) != Frame(partial_item(40).body):
+                assert item != Frame(partial_item(39).body)
+
+
+async def test_half_written_items_are_for_those_who_may_see_items(log, following, rights, kept):
+    rights.seen = Seen(Audience.MEMBER, frozenset({"item.partial"}))
+    kept.append(partial_item(1))
+    async with following(log) as follower:
+        await follower.until(CaughtUp)
+        await tell_frames(log, partial_item(2), LiveFrame("public", b'{"type":"step.progress"}'))
+        assert await follower.next() == Frame(b'{"type":"step.progress"}')
+
+
 async def test_an_older_look_at_the_head_proves_nothing_against_a_newer_page(log, rights, following):
     opening = await open_run(log.run, principal=None, access=rights)
     async with following(log) as first:

@@ -22,7 +22,19 @@ def test_the_page_shows_steps_attempts_items_events_audit_and_outbox(admin, owne
     add_items(run, 2)
     Attempt.objects.filter(step__name="charge").update(
         error={"code": "closed", "detail": "Shut.", "retryable": True, "error_class": "ShopClosed"},
-        usage={"tokens_in": 120, "tokens_out": 30},
+        usage={
+            "tokens_in": 120,
+            "tokens_out": 30,
+            "tokens_cached": 8,
+            "cost": 0.000042,
+            "calls": 2,
+            "model": "gpt-4.1-mini",
+            "finish_reason": "length",
+            "first_token_seconds": 1.24,
+            "first_item_seconds": 2.0,
+            "last_item_seconds": 31.06,
+            "is_estimated": True,
+        },
     )
     AuditEntry.objects.create(
         run_ref=run.pk,
@@ -38,10 +50,21 @@ def test_the_page_shows_steps_attempts_items_events_audit_and_outbox(admin, owne
     text = admin.get(page_of(run)).content.decode()
     for said in (
         "Reserving", "list_parts", "another-host/1:1:1.00", "ShopClosed", "Shut.", "120 in, 30 out",
+        "0.000042 USD", "about 120, 30", "8 cached", "gpt-4.1-mini <code>length</code>", "2 calls",
+        "1.2 s, 2.0 s, 31.1 s",
         "customer: acme", "mended", "failed → running", "Published 1 of 2 events", "1 still to publish",
         "Done and kept: Reserving, Listing", str(run.pk)[-8:], "a retry may help",
     ):  # fmt: skip
         assert said in text, said
+
+
+def test_what_was_used_before_there_were_prices_is_shown_without_a_cost(admin, owner):
+    run = make_run(owner, steps=FAILED)
+    Attempt.objects.filter(step__name="charge").update(usage={"tokens_in": 120, "tokens_out": 30})
+    text = admin.get(page_of(run)).content.decode()
+    assert "<td>120, 30</td>" in text
+    assert "unknown: a model has no price" in text
+    assert "None" not in text.partition('id="attempts"')[2].partition("</section>")[0]
 
 
 def test_the_page_reads_the_same_number_of_queries_whatever_the_run_has_done(admin, owner):

@@ -73,6 +73,18 @@ def test_the_newest_frames_are_kept():
     assert mailbox.take_frames() == []
 
 
+def test_frames_that_a_slow_reader_leaves_are_dropped_by_number_and_by_size_and_it_is_said():
+    mailbox = make_mailbox()
+    mailbox.post_frames([LiveFrame("public", b"x" * 400)] * 2)
+    assert not mailbox.has_lost_frames
+    mailbox.post_frames([LiveFrame("public", b"y" * 400)])
+
+    assert mailbox.has_lost_frames
+    assert [frame.body[:1] for frame in mailbox.take_frames()] == [b"x", b"y"]
+    mailbox.post_frames([LiveFrame("public", b"z" * 900)])
+    assert [frame.body[:1] for frame in mailbox.take_frames()] == [b"z"]
+
+
 async def test_waiting_ends_with_news_and_with_time():
     mailbox = make_mailbox()
     await mailbox.wait(seconds=0)

@@ -28,6 +28,17 @@ def test_a_document_cut_anywhere_never_shows_what_the_whole_does_not_have(answer
         assert end.kind == "truncated"
 
 
+@pytest.mark.parametrize(
+    "inner", ['{"a": {"b": [1]}}', '{"a": [[{"b": {"c": "}"}}]]}', '{"a": {"b": {"c": {}}}}']
+)
+def test_a_nested_value_does_not_wait_for_what_follows(inner):
+    parser = DocumentParser(["items.item"])
+    text = '{"items": [' + inner
+    given = [parser.feed(character) for character in text]
+
+    assert [len(results) for results in given] == [0] * (len(text) - 1) + [1]
+
+
 def test_each_value_is_given_out_with_the_chunk_that_closes_it():
     parser = DocumentParser(["items.item", "summary"])
 
