@@ -161,6 +161,12 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,
     "APPEND_COMPONENTS": {
         "securitySchemes": {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "lh_…",
+                "description": "an API token; it does what its scopes say: read, start, act, payloads",
+            },
             "session": {
                 "type": "apiKey",
                 "in": "cookie",

@@ -27,22 +27,30 @@ def document_operations() -> Operations:
             body={"multipart/form-data": FORM},
             problems=[*problems.KINDS, "overloaded"],
         ),
-        **_report("html", "text/html", "The report of a run, to read"),
-        **_report("pdf", "application/pdf", "The report of a run, to keep"),
+        **_report("html", "text/html", "to read"),
+        **_report("pdf", "application/pdf", "to keep"),
     }
 
 
-def _report(format: str, media_type: str, summary: str) -> Operations:
-    answers = {
-        200: Answer(description="The report.", content={media_type: text()}, headers=["Content-Disposition"]),
-        302: Answer(description="To a browser that is not signed in: to the page where it can."),
+def _report(format: str, media_type: str, purpose: str) -> Operations:
+    found = {
+        200: Answer(description="The report.", content={media_type: text()}, headers=["Content-Disposition"])
     }
+    login = {302: Answer(description="To a browser that is not signed in: to the page where it can.")}
     return {
         ("GET", f"/runs/{{run_id}}/report.{format}"): Operation(
             id=f"get_report_{format}",
             tag="Documents",
-            summary=summary,
-            answers=answers,
+            summary=f"The report of a run, {purpose}",
+            answers={**found, **login},
             problems=["run-not-finished"],
-        )
+        ),
+        ("GET", f"/s/{{secret}}/report.{format}"): Operation(
+            id=f"get_shared_report_{format}",
+            tag="Documents",
+            summary=f"The same, {purpose}; a share link with the scope `result`",
+            answers=found,
+            problems=["permission-denied", "run-not-finished"],
+            is_public=True,
+        ),
     }

@@ -14,7 +14,7 @@ from outbox.append import Message
 from tests.factories import NOW
 from workflows.api.description.events import closed_schema
 from workflows.events import TYPES
-from workflows.services import journal, records
+from workflows.services import journal, partials, records
 
 # What did not fit since the last look. Raised where it was emitted, it would be taken for a fault of the step.
 faults: list[str] = []
@@ -50,6 +50,7 @@ def every_event_checked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "append", checked_append)
         patch.setattr(records, "send_frame", checked_frame)
+        patch.setattr(partials, "send_frame", checked_frame)
         yield
 
 

@@ -4,6 +4,7 @@ from workflows.api import items, results, system, verbs, views, workflows
 from workflows.api.description import operations
 from workflows.api.description.runs import read_operations
 from workflows.api.description.service import system_operations
+from workflows.api.description.sharing import sharing_operations
 from workflows.api.description.stand_ins import described
 from workflows.api.description.verbs import write_operations
 from workflows.api.events import run_events
@@ -15,6 +16,7 @@ from workflows.api.tickets import StreamTickets
 
 operations.register(read_operations)
 operations.register(write_operations)
+operations.register(sharing_operations)
 operations.register(system_operations)
 
 urlpatterns = [

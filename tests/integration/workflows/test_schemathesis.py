@@ -2,7 +2,6 @@
 each is one that the description knows.
 """
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,9 @@ from outbox.models import Stream
 from tests.factories import NOW, make_run, messages
 from workflows import system
 from workflows.api.description.serving import openapi_document
-from workflows.models import Item, Run
+from workflows.entrance.sharing import share
+from workflows.models import Item, LinkScope, Run, Scope
+from workflows.services.tokens import make_token
 from workflows.states import RunState, StepState
 
 pytestmark = [
@@ -31,7 +32,7 @@ pytestmark = [
     pytest.mark.usefixtures("redis_client"),
 ]
 
-EXAMPLES = 12
+EXAMPLES = 4
 DONE, FAILED = StepState.COMPLETED, StepState.FAILED
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -45,6 +46,7 @@ OPERATIONS = [
 ]
 # Of a run that goes on, these may wait or never end.
 STREAMS = {"read_events", "get_run"}
+PAGES = ("get_report", "get_shared_report")
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +56,7 @@ def _nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def headers(operator: User) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(b"olga:olga-password").decode()}
+    return {"Authorization": f"Bearer {make_token(operator, name='a program', scopes=Scope.values)[1]}"}
 
 
 @pytest.fixture
@@ -104,12 +106,16 @@ def test_every_answer_is_one_that_is_described(
 def steering(name: str, runs: list[Run]) -> Callable[[Any, Callable[[Any], Any]], None]:
     """Most cases would ask for what nobody has: this leads many of them to what is there."""
     found = [str(run.pk) for run in (runs[:2] if name in STREAMS else runs)]
-    there = {"run_id": found, "step": ["reserve", "pay"], "name": ["test-ordering"]}
+    link, secret = share(runs[0].pk, by=runs[0].owner, scopes=LinkScope.values)
+    there: dict[str, list[Any]] = {
+        "run_id": found, "step": ["reserve", "pay"], "name": ["test-ordering"], "secret": [secret],
+        "link_id": [link.pk],
+    }  # fmt: skip
 
     def steer(case: Any, draw: Callable[[Any], Any]) -> None:
         for part in set(case.path_parameters or {}) & set(there):
-            # Other addresses below /runs/ are pages, and so is what is said of them.
-            if draw(st.integers(0, 3)) or name.startswith("get_report"):
+            # Other addresses below /runs/ and /s/ are pages, and so is what is said of them.
+            if draw(st.integers(0, 3)) or name.startswith(PAGES):
                 case.path_parameters[part] = draw(st.sampled_from(there[part]))
         if name == "start_run" and isinstance(case.body, dict) and draw(st.booleans()):
             case.body |= {"workflow": "test-ordering", "input": {"item": "lamp"}}

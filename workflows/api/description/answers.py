@@ -28,12 +28,30 @@ class Progress(BaseModel):
     unit: str
 
 
-class Usage(BaseModel):
+class Used(BaseModel):
     """What the models were asked and said, summed over all attempts."""
 
     tokens_in: int
     tokens_out: int
-    cost: Any = Field(description="null: no price is known")
+    cost: float | None = Field(description="null: nothing was used, or a part of it has no price")
+
+
+class Usage(Used):
+    """Of a run; see docs/usage.md."""
+
+    currency: str = Field(description="ISO 4217")
+
+
+class StepUsage(Used):
+    """Of a step that asked a model. Model, end and times are those of its latest attempt."""
+
+    calls: int
+    is_estimated: bool = Field(description="nobody counted a part of the tokens")
+    model: str | None
+    finish_reason: str | None
+    first_token_seconds: float | None
+    first_item_seconds: float | None
+    last_item_seconds: float | None
 
 
 class Step(BaseModel):
@@ -53,7 +71,7 @@ class Step(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     error: Error | None
-    usage: Usage | None = None
+    usage: StepUsage | None = Field(description="null: it asked no model, or it is not your business")
 
 
 class RunLinks(BaseModel):
@@ -84,7 +102,7 @@ class RunRow(BaseModel):
     error: Error | None
     parent_run: UUID | None
     labels: dict[str, str]
-    usage: Usage | None
+    usage: Usage | None = Field(description="null: to readers of a share link")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -118,7 +136,7 @@ class Attempt(BaseModel):
     number: int
     state: AttemptState
     error: dict[str, Any] | None = Field(description="code, detail, retryable; more for operators")
-    usage: dict[str, Any]
+    usage: dict[str, Any] = Field(description="as of a step, so far as it is known")
     started_at: datetime
     finished_at: datetime | None
     duration_seconds: float | None

@@ -1,5 +1,6 @@
 """`/api/asyncapi.json`: AsyncAPI 3 of the streams and the socket, made from the registry of events."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from outbox.models import Audience
@@ -38,6 +39,20 @@ TOLD: dict[str, tuple[str, Schema]] = {
     ),
     "pong": ("Yes.", {}),
 }
+# Who may open a stream, and by what. The log of a share link is opened by its address.
+SECURITY: dict[str, Schema] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API token with the scope `read`."},
+    "session": {"type": "httpApiKey", "in": "cookie", "name": "sessionid", "description": "A page of ours."},
+    "ticket": {
+        "type": "httpApiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "One stream, within a minute.",
+    },
+    "basic": {"type": "http", "scheme": "basic", "description": "Name and password; not on the socket."},
+}
+FOLLOW = "Tell the log of a run, then what happens."
+ON_SOCKET = ["bearer", "session", "ticket"]
 ON_BOTH = ("caught_up", "hb", "gap", "end", "reset", "error")
 
 
@@ -53,6 +68,7 @@ def asyncapi_document() -> dict[str, Any]:
         f"control.{name}": _message(name, words, control_schema(name, members))
         for name, (words, members) in CONTROLS.items()
     }
+    for_all = [f"event.{name}" for name, kind in sorted(TYPES.items()) if kind.AUDIENCE == Audience.PUBLIC]
     said, told = _said(), _told()
     told["socket.event"] = _message(
         "event", "An event of a run, as it is on every other way.", _wrapped(events)
@@ -68,16 +84,19 @@ def asyncapi_document() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": {
             "run": _run_channel([*events, *controls]),
+            "shared": _shared_channel([*for_all, *controls]),
             "socket": _socket_channel([*said, *told]),
         },
         "operations": {
-            "followRun": _operation("send", "run", [*events, *controls], "Tell the log of a run, then what happens."),
-            "hearSocket": _operation("receive", "socket", list(said), "Take what a client says on a socket."),
-            "tellSocket": _operation("send", "socket", list(told), "Tell the logs that it follows."),
+            "followRun": _operation("send", "run", [*events, *controls], FOLLOW, by=list(SECURITY)),
+            "followShared": _operation("send", "shared", [*for_all, *controls], FOLLOW),
+            "hearSocket": _operation("receive", "socket", list(said), "Take what a client says.", by=ON_SOCKET),
+            "tellSocket": _operation("send", "socket", list(told), "Tell the logs that it follows.", by=ON_SOCKET),
         },
         "components": {
             "messages": {**events, **controls, **said, **told},
             "schemas": {**schemas, **problem.pop("$defs", {}), "Problem": problem},
+            "securitySchemes": SECURITY,
         },
     }  # fmt: skip
 
@@ -130,6 +149,15 @@ def _run_channel(messages: list[str]) -> Schema:
     }
 
 
+def _shared_channel(messages: list[str]) -> Schema:
+    return {
+        "address": "/api/v1/shared/{secret}/events",
+        "description": "The same for whoever has a share link: what is public. Items come with its scope `items`.",
+        "parameters": {"secret": {"description": "of the link"}},
+        "messages": _references(messages),
+    }
+
+
 def _socket_channel(messages: list[str]) -> Schema:
     header = {"type": "object", "properties": {"Sec-WebSocket-Protocol": {"const": "runs.v1.json"}}}
     return {
@@ -140,8 +168,13 @@ def _socket_channel(messages: list[str]) -> Schema:
     }
 
 
-def _operation(action: str, channel: str, messages: list[str], words: str) -> Schema:
+def _operation(
+    action: str, channel: str, messages: list[str], words: str, *, by: Sequence[str] = ()
+) -> Schema:
+    """by: any one of these names of SECURITY; none: it is open to all."""
+    security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in by]
     return {
+        **({"security": security} if security else {}),
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
         "summary": words,

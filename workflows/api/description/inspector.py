@@ -20,8 +20,10 @@ from workflows.api.description.operations import (
 from workflows.problem_kinds import KINDS
 
 REFERENCE = "#/components/schemas/{model}"
-SECURITY: list[dict[str, list[str]]] = [{"session": []}, {"basic": []}]
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}, {"basic": []}]
 PROBLEM_TYPE = "application/problem+json"
+# What another try helps with, after a while that the answer names.
+PASSING = {"rate-limited", "overloaded", "run-not-finished"}
 
 
 class Described(AutoSchema):
@@ -71,7 +73,10 @@ class Described(AutoSchema):
         code = {"properties": {"code": {"enum": slugs}}}
         schema = {"allOf": [self._schema(Problem), code]}
         description = " ".join(f"`{slug}`: {KINDS[slug].title}." for slug in slugs)
-        return {"description": description, "content": {PROBLEM_TYPE: {"schema": schema}}}
+        told: Schema = {"description": description, "content": {PROBLEM_TYPE: {"schema": schema}}}
+        if PASSING & set(slugs):
+            told["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+        return told
 
     def _schema(self, body: Any) -> Schema:
         if isinstance(body, dict):
@@ -94,7 +99,8 @@ def slugs_of(operation: Operation, *, has_parts: bool) -> list[str]:
     """Every problem that the operation may answer with, in the order of their documentation."""
     slugs = set(operation.problems)
     if not operation.is_public:
-        slugs |= {"not-authenticated", "permission-denied", "not-acceptable"}
+        # The last: of wrong passwords, and of what else is limited for a caller.
+        slugs |= {"not-authenticated", "permission-denied", "not-acceptable", "rate-limited"}
     if has_parts:
         slugs.add("not-found")
     if operation.parameters or operation.body is not None:

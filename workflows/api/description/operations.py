@@ -60,6 +60,8 @@ HEADERS: dict[str, Schema] = {
 # What is in an address, by the name that the URL configuration gives it.
 PATH_PARTS = {
     "run_id": "id of the run",
+    "link_id": "`id` of the share link",
+    "secret": "of a share link, as its `url` has it",
     "step": "name of the step; `score[3]` is a part of a fan-out",
     "name": "name of the workflow, or of the wait",
 }

@@ -191,6 +191,7 @@ def _events() -> Operations:
         Parameter(name="limit", schema=page, description="of JSON"),
         Parameter(name="follow", schema=text(enum=["0", "1"]), description="NDJSON: go on until the run ends"),
         _wait(),
+        Parameter(name="ticket", schema=text(), description="of `/stream-tickets`, where no header can be sent"),
     ]  # fmt: skip
     log = Answer(
         description="JSON: a page. NDJSON and server-sent events: the log, then what happens; see /api/asyncapi.json.",
@@ -207,7 +208,7 @@ def _events() -> Operations:
                 204: Answer(description="Server-sent events: the run is over, and you have it all."),
             },
             parameters=parameters,
-            problems=["cursor-expired", "overloaded"],
+            problems=["cursor-expired", "rate-limited", "overloaded"],
         )
     }
 
