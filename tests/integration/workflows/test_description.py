@@ -13,10 +13,11 @@ from pydantic import BaseModel
 
 from outbox.models import Stream
 from tests.factories import NOW, make_run
-from workflows.api.description import answers
+from workflows.api.description import answers, result_answers, sharing
 from workflows.api.description.operations import operations
 from workflows.api.description.serving import openapi_document
-from workflows.models import Item, Run
+from workflows.entrance.sharing import share
+from workflows.models import Attempt, Item, LinkScope, Run
 from workflows.problem_kinds import KINDS
 from workflows.states import RunState, StepState
 
@@ -100,11 +101,16 @@ ANSWERS = [
     ("run-items", "", answers.ItemPage),
     ("run-items", "?include=gone", answers.ItemPage),
     ("run-events", "", answers.EventPage),
-    ("run-result", "", answers.ResultWhole),
-    ("run-result", "?depth=2", answers.ResultPart),
+    ("run-result", "", result_answers.ResultWhole),
+    ("run-result", "?depth=2", result_answers.ResultPart),
     ("workflows", "", answers.WorkflowList),
     ("workflow", "", answers.WorkflowDetail),
     ("run", "?wait=x", answers.Problem),
+    ("share-links", "", sharing.ShareLinkList),
+    ("shared", "", answers.RunSnapshot),
+    ("shared-items", "", answers.ItemPage),
+    ("shared-events", "", answers.EventPage),
+    ("shared-result", "", result_answers.ResultWhole),
 ]
 
 
@@ -112,12 +118,33 @@ ANSWERS = [
 def test_an_answer_has_exactly_the_members_that_are_described(
     client, run, name, query, model: type[BaseModel]
 ):
+    _, secret = share(run.pk, by=run.owner, scopes=LinkScope.values)
     parts = {
         "runs": [], "workflows": [], "workflow": ["test-ordering"], "step-attempts": [run.pk, run.steps.first().name],
     }  # fmt: skip
-    body = client.get(reverse(name, args=parts.get(name, [run.pk])) + query).json()
+    of_run = [secret] if name.startswith("shared") else [run.pk]
+    body = client.get(reverse(name, args=parts.get(name, of_run)) + query).json()
     described = model.model_validate(body).model_dump(exclude_unset=True)
     assert _names(described) == _names(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("share-links", sharing.NewShareLink), ("stream-tickets", sharing.Ticket)]
+)
+def test_what_is_made_is_answered_as_it_is_described(client, run, name, model: type[BaseModel]):
+    answer = client.post(reverse(name, args=[run.pk] if name == "share-links" else []))
+    assert answer.status_code == 201
+    assert model.model_validate(answer.json()).model_dump().keys() == answer.json().keys()
+
+
+def test_what_a_step_used_is_answered_as_it_is_described(client, run):
+    step = run.steps.get(position=1)
+    used = {"tokens_in": 7, "tokens_out": 5, "cost": 0.5, "calls": 1, "model": "m"}
+    Attempt.objects.filter(step=step).update(usage=used)
+    body = client.get(reverse("run", args=[run.pk])).json()
+    snapshot = answers.RunSnapshot.model_validate(body)
+    assert snapshot.steps[1].usage is not None
+    assert _names(snapshot.model_dump(exclude_unset=True)) == _names(body)
 
 
 def _names(part: Any) -> Any:

@@ -7,8 +7,6 @@ from workflows.api.description.answers import (
     AttemptList,
     EventPage,
     ItemPage,
-    ResultPart,
-    ResultWhole,
     RunPage,
     RunSnapshot,
     StepPage,
@@ -26,6 +24,7 @@ from workflows.api.description.operations import (
     text,
     whole,
 )
+from workflows.api.description.result_answers import ResultPart, ResultWhole
 from workflows.api.workflows import VERSION_MAX
 from workflows.conf import conf
 from workflows.states import RunState
