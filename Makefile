@@ -8,12 +8,12 @@ install := config/setup/install.sh
 # Extra arguments for pytest, such as ARGS="-k relay". With them a part that finds no test (5) is no failure.
 ARGS ?=
 none_is_fine = $(if $(ARGS),|| [ $$? = 5 ])
-# Each worker has a database, a Redis and a data folder of its own.
-parallel := -n auto --maxprocesses 4
-# Whole systems of a dozen processes: two of them at a time, and a file's tests share one.
-two_by_two := -n 2 --dist loadfile
+# Each worker has a database, a Redis and a data folder of its own. Half of a test's time is waiting: more than cores.
+parallel := -n 4
+# Whole systems of a dozen processes: a few at a time, and a file's tests share one.
+whole := -n 3 --dist loadfile
 # The rooms whose statements differ between the databases.
-on_postgres := tests/integration/outbox tests/integration/workflows tests/integration/streaming tests/integration/test_*.py
+on_postgres := tests/integration/outbox tests/integration/workflows tests/integration/streaming tests/integration/test_migra*.py
 # What a server on the internet sets; `make lint` checks that nothing more is asked for.
 production := env -u DEBUG HTTPS=true ALLOWED_HOSTS=longhaul.example.com \
 	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz \
@@ -34,7 +34,7 @@ test: ## the whole suite on SQLite; engine, outbox and streams again on PostgreS
 	@$(install) dev
 	$(python) -m pytest $(parallel) tests/test_*.py tests/unit tests/integration $(ARGS) $(none_is_fine)
 	$(python) -m tests.postgres -- $(python) -m pytest $(parallel) $(on_postgres) $(ARGS) $(none_is_fine)
-	$(python) -m pytest $(two_by_two) tests/acceptance tests/browser $(ARGS) $(none_is_fine)
+	$(python) -m pytest $(whole) tests/acceptance tests/browser $(ARGS) $(none_is_fine)
 
 faults: ## break real processes and look what holds: ARGS="--seed 7 --cells G2.* --quick --list --promises --rolling"
 	@$(install) dev

@@ -9,7 +9,7 @@ class LonghaulConfig(AppConfig):
     verbose_name = "Longhaul"
 
     def ready(self) -> None:
-        from config import celery, checks, model_checks, webhook_checks  # needs the registry of apps
+        from config import celery, checks, model_checks, queue_checks, webhook_checks  # needs the apps
         from config.described import service_operations
         from workflows.api.description.operations import register as register_operations
 
@@ -23,6 +23,8 @@ class LonghaulConfig(AppConfig):
             checks.check_telemetry,
             checks.check_parsers,
             model_checks.check_models,
+            model_checks.check_offline_model,
+            queue_checks.check_queues,
         ):
             register(check)
         register(checks.check_deployment, deploy=True)

@@ -7,10 +7,10 @@ E009 no slot for the sweeper  W010 Redis without a password (deploy)
 E011 an item that fits no event   E012 a step's idle time-out below the interval of activity
 E013 failpoints (deploy)      W014 shrunk times (deploy)     W015 no HTTPS (deploy)
 E016 an OTEL_… variable that the exporter of spans does not take
-W017 webhooks without TLS (deploy)           W018 webhooks may reach a cloud's metadata (deploy)
-These two are in `config/webhook_checks.py`.
+In `config/webhook_checks.py`: W017 webhooks without TLS (deploy)   W018 that reach a cloud's metadata (deploy)
 W019 large JSON documents are read without the compiled parser
-E020 a budget of money, and a model without a price: in `config/model_checks.py`
+E020 a budget of money, and a model without a price   E022 no such offline extractor: in `config/model_checks.py`
+W021 a step in a queue that nobody serves: in `config/queue_checks.py`
 """
 
 import difflib

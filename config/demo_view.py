@@ -1,5 +1,6 @@
 """What `make demo` shows: a table of steps, findings as they come; plain lines without a terminal."""
 
+import re
 import time
 from typing import Any
 
@@ -17,6 +18,8 @@ MARKS = {
     "pending": "[dim]·[/]",
     "retrying": "[yellow]↻[/]",
 }
+# What would steer the terminal, or turn the rest of the line around: a document may have put it into a finding.
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 WORDS = {"step.started": "running", "step.completed": "completed", "step.failed": "failed"}
 SAID_OF_ITEMS = {"item.committed": "", "item.replaced": "now: ", "item.retracted": "no longer: "}
 WORDS |= {"step.retry_scheduled": "retrying", "step.skipped": "skipped", "step.cancelled": "cancelled"}
@@ -43,7 +46,7 @@ class RunView:
 
     def say(self, sentence: str) -> None:
         """One line above the table: cut to a terminal's width, whole in a file."""
-        line = Text(f"{time.monotonic() - self._started_at:5.1f} s  {sentence}")
+        line = _text(f"{time.monotonic() - self._started_at:5.1f} s  {sentence}")
         fits = self.console.is_terminal
         self.console.print(line, soft_wrap=not fits, no_wrap=fits, overflow="ellipsis")
 
@@ -96,9 +99,14 @@ class RunView:
                 Spinner("dots") if running else Text.from_markup(MARKS.get(step["state"], "·"))
             )
             table.add_row(
-                mark, Text(step["title"], style="bold" if running else ""), Text(step["info"], style="dim")
+                mark, _text(step["title"], style="bold" if running else ""), _text(step["info"], style="dim")
             )
         return Group("", table)
+
+
+def _text(text: str, *, style: str = "") -> Text:
+    """As it is read: neither markup nor control characters, which are spelled out."""
+    return Text(STEERING.sub(lambda found: ascii(found[0])[1:-1], text), style=style)
 
 
 def _finding(value: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""`manage.py check`: whether what models cost can be known where it is bounded. Numbered in `config/checks.py`."""
+"""`manage.py check`: whether a model can be asked, and its cost be bounded. Numbered in `config/checks.py`."""
 
 from typing import Any
 
 from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string
 
 from config import inventory
 from streaming.conf import StreamingSettings
@@ -39,3 +40,19 @@ def _bounds() -> list[str]:
         for workflow in workflows
         if workflow.budget is not None and workflow.budget.cost is not None
     ]
+
+
+def check_offline_model(**_: Any) -> list[CheckMessage]:
+    if inventory.faults(StreamingSettings) or streaming_conf().model_provider != "offline":
+        return []
+    try:
+        import_string(streaming_conf().offline_extractor)
+    except ImportError as error:
+        return [
+            Error(
+                f"What the offline model reads with cannot be imported: {error}.",
+                hint="LONGHAUL_OFFLINE_EXTRACTOR=package.module.function, from the text of a prompt to objects.",
+                id="longhaul.E022",
+            )
+        ]
+    return []

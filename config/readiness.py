@@ -38,12 +38,14 @@ def wait_until_ready(
     questions: dict[str, Callable[[], bool]] = {"redis": partial(redis_server.answers, redis_url)}
     questions |= {name: partial(serves, url) for name, url in urls.items()}
     questions |= {name: partial(works, broker_url, f"{name}@{environment['NODE_NAME']}") for name in WORKERS}
-    deadline = time.monotonic() + conf().ready_timeout_seconds
+    patience = conf().ready_timeout_seconds
+    deadline = time.monotonic() + patience
     for name, has_answered in questions.items():
         while not has_answered():
             _refuse_hopeless(supervisor)
             if time.monotonic() >= deadline:
-                raise StartError(_complaint(name, "does not answer", supervisor))
+                slow = f"has not answered in {patience:g} s (LONGHAUL_READY_TIMEOUT_SECONDS)"
+                raise StartError(_complaint(name, slow, supervisor))
             time.sleep(POLL_SECONDS)
         say(f"{name} ready")
 

@@ -1,5 +1,6 @@
 """The settings of `streaming`: the model, the parsers, the gateway. How they are read: `outbox/conf.py`."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -7,13 +8,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, field_validator, model_validator
 
 from outbox.conf import read_settings
-from streaming.parsers.limits import Limits
+from streaming.parsers.limits import HIGHEST_DEPTH, Limits
 from streaming.prices import Price
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
-FREE = '{"offline": {"input": 0, "output": 0}}'
+# Nobody is paid for them, whatever else the table of prices says.
+OWN_PRICES = {name: Price(input=Decimal(0), output=Decimal(0)) for name in ("offline", "recorded")}
 
 
 class StreamingSettings(BaseModel):
@@ -65,7 +67,7 @@ class StreamingSettings(BaseModel):
         None, description="file that counts what `recorded` was asked and said; empty: none"
     )
     model_prices: Json[dict[str, Price]] = Field(
-        FREE,
+        "{}",
         validate_default=True,
         description='what a million tokens cost, by name or pattern: {"gpt-4.1*": {"input": 2, "output": 8}}',
     )
@@ -80,7 +82,7 @@ class StreamingSettings(BaseModel):
     offline_chunk_max_chars: Count = Field(24, description="longest chunk of the offline model")
 
     # The parsers. 1 kB = 1,024 bytes.
-    json_max_depth: int = Field(64, ge=1, le=512, description="objects and lists within each other")
+    json_max_depth: int = Field(64, ge=1, le=HIGHEST_DEPTH, description="objects and lists within each other")
     json_max_string_bytes: Count = Field(262_144, description="one string of model output, as written")
     json_max_number_chars: int = Field(
         64, ge=1, le=4_000, description="one number of model output, as written"
@@ -136,7 +138,12 @@ class StreamingSettings(BaseModel):
     @classmethod
     def is_a_table(cls, value: object) -> object:
         """Empty is not set, as docker compose passes it."""
-        return value or FREE
+        return value or "{}"
+
+    @field_validator("model_prices")
+    @classmethod
+    def knows_our_own_models(cls, value: dict[str, Price]) -> dict[str, Price]:
+        return {**OWN_PRICES, **value}
 
     @field_validator("model_api_key")
     @classmethod

@@ -18,7 +18,9 @@ def fold_items(items: Items, event: Mapping[str, Any]) -> Items:
         case "item.committed":
             held[data["index"]] = dict(data)
         case "item.replaced":
-            held[data["index"]] = {**held.get(data["index"], {}), **data}
+            before = held.get(data["index"], {})
+            # How the earlier content came to be says nothing of this one.
+            held[data["index"]] = {name: before[name] for name in before if name != "repaired"} | dict(data)
         case "item.retracted":
             held.pop(data["index"], None)
         case "items.reset":

@@ -119,6 +119,9 @@ class WorkflowSettings(BaseModel):
     item_max_bytes: int = Field(
         28_000, ge=100, description="largest item, as JSON: its event carries it whole"
     )
+    rejected_max_items: int = Field(
+        1_000, ge=1, description="rejected pieces of one attempt; with the last of them it fails"
+    )
     rejected_raw_max_bytes: int = Field(
         2_000, ge=0, le=4_000, description="kept of a rejected piece of model output"
     )
@@ -127,6 +130,11 @@ class WorkflowSettings(BaseModel):
     )
     model_max_continuations: int = Field(
         3, ge=0, le=100, description="how often a cut answer is gone on with in one attempt; 0: never"
+    )
+    model_done_max_bytes: int = Field(
+        131_072,
+        ge=0,
+        description="JSON of what is done that a model is told so that it goes on after it: the last objects that fit",
     )
     reask_timeout_seconds: float = Field(
         60.0, gt=0, description="longest that one rejected item is asked for again, all times together"

@@ -159,6 +159,9 @@ def _page_of_parts(last: Step, shown: Shown, *, depth: int, after: str | None) -
     first = place.index if place else 0
     parts = parts_with_output(last).values_list("output", "output_file")
     count = parts.count()
+    node: dict[str, Any] = {"pointer": "", "kind": "array", "count": count, "size": None}
+    if not depth:
+        return node
     members: list[dict[str, Any]] = []
     for index, row in enumerate(parts[first : first + shown.limit], start=first):
         if shown.bytes_left <= 0:
@@ -167,14 +170,7 @@ def _page_of_parts(last: Step, shown: Shown, *, depth: int, after: str | None) -
     following = first + len(members)
     page = Place(pointer="", index=following, at=0, count=count, size=None)
     link = shown.link(page) if following < count and members else None
-    return {
-        "pointer": "",
-        "kind": "array",
-        "count": count,
-        "size": None,
-        "members": members,
-        "next": link,
-    }
+    return {**node, "members": members, "next": link}
 
 
 def _part_shown(output: Output, index: int, shown: Shown, *, depth: int) -> dict[str, Any]:

@@ -62,9 +62,8 @@ class OfflineModel:
         done = list(prompt.done)
         for found in self._extract(prompt.text):
             text = ndjson_line(found)
-            index = next(
-                (index for index, value in enumerate(done) if is_same(json.loads(text), value)), None
-            )
+            said = json.loads(text)
+            index = next((index for index, value in enumerate(done) if is_same(said, value)), None)
             if index is None:
                 yield text
             else:

@@ -86,11 +86,10 @@ class OpenAIModel:
         with (
             Watch(connection.cut, stop=stop) as watch,
             self._client(connection) as client,
-            self._request(client, prompt) as stream,
+            self._request(client, prompt, watch, deadline) as stream,
             closing(connection),
         ):
             self._check_type(stream)
-            watch.arm(deadline)
             yield from self._answer(stream, watch, stop)
 
     def _client(self, connection: Connection) -> openai.OpenAI:
@@ -103,7 +102,19 @@ class OpenAIModel:
             http_client=connection.client(),
         )
 
-    def _request(self, client: openai.OpenAI, prompt: Prompt) -> openai.Stream[ChatCompletionChunk]:
+    def _request(
+        self, client: openai.OpenAI, prompt: Prompt, watch: Watch, deadline: float
+    ) -> openai.Stream[ChatCompletionChunk]:
+        """Raises APITimeoutError at the deadline too: each header is a sign of life for the socket's own time-out."""
+        watch.arm(deadline)
+        try:
+            return self._asked_for(client, prompt)
+        except openai.APIConnectionError as error:
+            if watch.has_cut:
+                raise openai.APITimeoutError(request=error.request) from None
+            raise
+
+    def _asked_for(self, client: openai.OpenAI, prompt: Prompt) -> openai.Stream[ChatCompletionChunk]:
         return client.chat.completions.create(
             model=self.name,
             messages=self.dialect.messages(prompt),
@@ -120,7 +131,7 @@ class OpenAIModel:
         if given in ("text/html", "application/json"):
             raise ModelRefused(
                 f"The address at {self._host} answered with {given} instead of a stream of events. "
-                "Check MODEL_BASE_URL, and that the server can stream."
+                "Check LONGHAUL_MODEL_BASE_URL, and that the server can stream."
             )
 
     def _answer(
@@ -157,7 +168,7 @@ class OpenAIModel:
         except ValueError:
             raise ModelUnavailable(
                 f"The model provider at {self._host} sent what is not a stream of chat completions. "
-                "Check MODEL_BASE_URL, or try again."
+                "Check LONGHAUL_MODEL_BASE_URL, or try again."
             ) from None
 
     def _silence(self, answer: "Answer") -> ModelUnavailable:

@@ -91,7 +91,9 @@ def _status(error: openai.APIStatusError, asked: Asked) -> ModelError:
             retry_after_seconds=None if wait is None else min(wait, asked.max_retry_after_seconds),
         )
     if status == 401:
-        return ModelRefused(f"The model provider at {where} did not accept the key. Check MODEL_API_KEY.")
+        return ModelRefused(
+            f"The model provider at {where} did not accept the key. Check LONGHAUL_MODEL_API_KEY."
+        )
     if status == 413:
         return _too_long(where)
     return _verdict(words, where) or _refused(status, words, where, asked)
@@ -116,26 +118,32 @@ def _too_long(where: str) -> ModelRefused:
 def _refused(status: int, words: str, where: str, asked: Asked) -> ModelRefused:
     if status == 403:
         return ModelRefused(
-            f"The model provider at {where} does not allow this. Check what the key in MODEL_API_KEY may do, and where."
+            f"The model provider at {where} does not allow this. "
+            "Check what the key in LONGHAUL_MODEL_API_KEY may do, and where."
         )
     if asked.is_structured and NO_SCHEMA.search(words):
         return ModelRefused(
-            f"The model at {where} does not take the answer's schema, or none at all. Set MODEL_STRUCTURED_OUTPUT to "
-            "json_object or off: items are checked all the same."
+            f"The model at {where} does not take the answer's schema, or none at all. "
+            "Set LONGHAUL_MODEL_STRUCTURED_OUTPUT to json_object or off: items are checked all the same."
         )
     if asked.is_prefilled and NO_PREFILL.search(words):
         return ModelRefused(
-            f"The model at {where} does not go on with an answer that was begun. Set MODEL_PREFILL to none."
+            f"The model at {where} does not go on with an answer that was begun. "
+            "Set LONGHAUL_MODEL_PREFILL to none."
         )
     if status == 404:
         return ModelRefused(
             f"The model provider at {where} does not know this address or model. "
-            "Check MODEL_BASE_URL and MODEL_NAME."
+            "Check LONGHAUL_MODEL_BASE_URL and LONGHAUL_MODEL_NAME."
         )
-    extras = [("MODEL_STRUCTURED_OUTPUT", asked.is_structured), ("MODEL_PREFILL", asked.is_prefilled)]
+    extras = [
+        ("LONGHAUL_MODEL_STRUCTURED_OUTPUT", asked.is_structured),
+        ("LONGHAUL_MODEL_PREFILL", asked.is_prefilled),
+    ]
     names = ["its abilities", *(name for name, is_asked in extras if is_asked)]
     return ModelRefused(
-        f"The model provider at {where} refused the request. Check MODEL_NAME and {' and '.join(names)}."
+        f"The model provider at {where} refused the request. "
+        f"Check LONGHAUL_MODEL_NAME and {' and '.join(names)}."
     )
 
 

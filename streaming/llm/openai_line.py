@@ -16,24 +16,27 @@ def explain_line(error: Exception, *, host: str) -> ModelError:
         match cause:
             case ssl.SSLCertVerificationError():
                 return ModelRefused(
-                    f"The certificate of the model provider at {host} cannot be trusted. Check MODEL_BASE_URL; for a "
-                    "certificate of your own name its authority in SSL_CERT_FILE."
+                    f"The certificate of the model provider at {host} cannot be trusted. "
+                    "Check LONGHAUL_MODEL_BASE_URL; for a certificate of your own name its authority in SSL_CERT_FILE."
                 )
             case ssl.SSLError(reason=reason) if reason in NO_TLS:
                 return ModelRefused(
-                    f"The model provider at {host} does not speak TLS. MODEL_BASE_URL may have to begin with http://."
+                    f"The model provider at {host} does not speak TLS. "
+                    "LONGHAUL_MODEL_BASE_URL may have to begin with http://."
                 )
             case socket.gaierror():
                 return ModelUnavailable(
-                    f"The name of the model provider at {host} was not found. Check MODEL_BASE_URL and the network."
+                    f"The name of the model provider at {host} was not found. "
+                    "Check LONGHAUL_MODEL_BASE_URL and the network."
                 )
             case ConnectionRefusedError():
                 return ModelUnavailable(
-                    f"Nothing listens at the model provider's address {host}. Check MODEL_BASE_URL, and that the "
-                    "server runs: it could not be reached."
+                    f"Nothing listens at the model provider's address {host}. "
+                    "Check LONGHAUL_MODEL_BASE_URL, and that the server runs: it could not be reached."
                 )
     return ModelUnavailable(
-        f"The model provider at {host} could not be reached or hung up. Check MODEL_BASE_URL and the network."
+        f"The model provider at {host} could not be reached or hung up. "
+        "Check LONGHAUL_MODEL_BASE_URL and the network."
     )
 
 

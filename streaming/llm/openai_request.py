@@ -13,7 +13,7 @@ Prefill = Literal["none", "assistant", "prefix", "continue_final_message"]
 
 GO_ON = (
     "An earlier answer to this was interrupted. These objects of it, one a line, are already stored. "
-    "Do not write them again: go on with those that come after them.\n"
+    "Do not write them again: go on with those that come after them. If none do, write no object, and no word.\n"
 )
 
 

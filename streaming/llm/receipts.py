@@ -28,7 +28,13 @@ class Receipt:
             return
         # Appending is atomic, so several processes may share the file; nothing is held back, so a kill loses nothing.
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._write({"pid": os.getpid(), "done": len(prompt.done), "prompt_sha256": prompt_sha256(prompt)})
+        try:
+            self._write(
+                {"pid": os.getpid(), "done": len(prompt.done), "prompt_sha256": prompt_sha256(prompt)}
+            )
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +45,9 @@ class Receipt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
 

@@ -45,18 +45,17 @@ class RecordedModel:
     def stream(self, prompt: Prompt, *, stop: Stop = NEVER) -> Generator[Chunk | Finish, None, None]:
         try:
             recording = self._choose(prompt)
-            receipt = Receipt(self.receipts, prompt)
+            with Receipt(self.receipts, prompt) as receipt:
+                yield from self._say(recording, prompt, receipt, stop)
         except NotARecording as problem:
             raise ModelRefused(
-                f"A recorded answer cannot be read: {problem}. Check MODEL_RECORDING."
+                f"A recorded answer cannot be read: {problem}. Check LONGHAUL_MODEL_RECORDING."
             ) from None
         except OSError as problem:
             raise ModelRefused(
-                f"A recorded answer cannot be played: {problem.strerror}. Check MODEL_RECORDING and "
-                "MODEL_RECORDING_LOG."
+                f"A recorded answer cannot be played: {problem.strerror}. Check LONGHAUL_MODEL_RECORDING and "
+                "LONGHAUL_MODEL_RECORDING_LOG."
             ) from None
-        with receipt:
-            yield from self._say(recording, prompt, receipt, stop)
 
     def _choose(self, prompt: Prompt) -> Recording:
         if not self.path.is_dir():
@@ -71,8 +70,8 @@ class RecordedModel:
         if found:
             return read_recording(found[0])
         raise ModelRefused(
-            f"None of the {len(headings)} recordings is an answer to this prompt. Record it with MODEL_RECORD_TO, "
-            "or name one file in MODEL_RECORDING."
+            f"None of the {len(headings)} recordings is an answer to this prompt. "
+            "Record it with LONGHAUL_MODEL_RECORD_TO, or name one file in LONGHAUL_MODEL_RECORDING."
         )
 
     def _say(

@@ -14,22 +14,15 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TextIO
 
-from streaming.llm.base import (
-    Chunk,
-    Finish,
-    FinishReason,
-    ModelError,
-    ModelRefused,
-    ModelUnavailable,
-    Prompt,
-    Usage,
-)
+from streaming.llm.base import Chunk, Finish, ModelError, Prompt
+from streaming.llm.spelling import given, members, part_of, seconds_of
 
 VERSION = 1
 SUFFIX = ".jsonl"
@@ -75,10 +68,14 @@ class Take:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = folder / _file_name(heading)
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self._write({"recording": VERSION, **_given(asdict(heading))})
+        try:
+            self._write({"recording": VERSION, **given(asdict(heading))})
+        except OSError:
+            self.close()
+            raise
 
     def hear(self, at: float, part: Chunk | Finish | ModelError) -> None:
-        self._write({"at": round(at, 6), **_line(part)})
+        self._write({"at": round(at, 6), **members(part)})
 
     def close(self) -> None:
         os.close(self._file)
@@ -123,7 +120,7 @@ def save_recording(
 
 def read_recording(path: Path) -> Recording:
     """Raises OSError, NotARecording."""
-    with path.open(encoding="utf-8") as lines:
+    with _opened(path) as lines:
         first = _parsed(path, 1, lines.readline())
         parts = tuple(_heard_lines(path, lines))
     return Recording(_heading(path, first), parts)
@@ -131,8 +128,17 @@ def read_recording(path: Path) -> Recording:
 
 def read_heading(path: Path) -> Heading:
     """Raises OSError, NotARecording."""
-    with path.open(encoding="utf-8") as lines:
+    with _opened(path) as lines:
         return _heading(path, _parsed(path, 1, lines.readline()))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            yield lines
+    except UnicodeDecodeError:
+        raise NotARecording(f"{path.name}: this is no text") from None
 
 
 def prompt_sha256(prompt: Prompt) -> str:
@@ -156,22 +162,6 @@ def _file_name(heading: Heading) -> str:
     return f"{when}-{model}-{heading.prompt_sha256[:8]}-{secrets.token_hex(3)}{SUFFIX}"
 
 
-def _line(part: Chunk | Finish | ModelError) -> dict[str, Any]:
-    match part:
-        case Chunk(text=text):
-            return {"text": text}
-        case Finish(reason=reason, usage=usage):
-            return {"finish": reason, "usage": asdict(usage)}
-        case ModelUnavailable():
-            told = {"failure": "unavailable", "message": str(part)}
-            return told | _given({"retry_after_seconds": part.retry_after_seconds})
-    return {"failure": "refused", "message": str(part)}
-
-
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _heading(path: Path, values: dict[str, Any]) -> Heading:
     if values.get("recording") != VERSION:
         raise NotARecording(f"{path.name}, line 1: this is no recording of version {VERSION}")
@@ -188,7 +178,7 @@ def _heard_lines(path: Path, lines: Iterable[str]) -> Iterable[Heard]:
             return  # torn by a kill: the rest of it was never said
         values = _parsed(path, number, line)
         try:
-            yield Heard(float(values["at"]), _part(values))
+            yield Heard(seconds_of(values["at"]), part_of(values))
         except (KeyError, TypeError, ValueError):
             raise NotARecording(
                 f"{path.name}, line {number}: neither text nor a finish nor a failure"
@@ -198,28 +188,8 @@ def _heard_lines(path: Path, lines: Iterable[str]) -> Iterable[Heard]:
 def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotARecording(f"{path.name}, line {number}: this is no JSON") from None
     if not isinstance(values, dict):
         raise NotARecording(f"{path.name}, line {number}: this is no JSON object")
     return values
-
-
-def _part(values: dict[str, Any]) -> Chunk | Finish | ModelError:
-    if "text" in values:
-        return Chunk(str(values["text"]))
-    if "finish" in values:
-        return Finish(_reason(values["finish"]), _usage(values.get("usage") or {}))
-    if values["failure"] == "unavailable":
-        wait = values.get("retry_after_seconds")
-        return ModelUnavailable(str(values["message"]), retry_after_seconds=wait)
-    return ModelRefused(str(values["message"]))
-
-
-def _reason(text: str) -> FinishReason:
-    return next((reason for reason in get_args(FinishReason) if reason == text), "unknown")
-
-
-def _usage(values: dict[str, Any]) -> Usage:
-    known = {field.name for field in fields(Usage)}
-    return Usage(**{name: value for name, value in values.items() if name in known})

@@ -33,8 +33,8 @@ def strict(schema: Mapping[str, Any]) -> Schema:
     """Raises NotStrict."""
     definitions = schema.get("$defs") or {}
     root = schema
-    while "$ref" in root:  # of a recursive model: the root must be an object, not a way to one
-        root = definitions.get(_name(root["$ref"]), {})
+    for _ in definitions:  # of a recursive model: the root must be an object, not a way to one
+        root = definitions.get(_name(root["$ref"]), {}) if "$ref" in root else root
     if root.get("type") != "object":
         raise NotStrict("the answer is no object")
     result = _strict(root)
@@ -53,10 +53,12 @@ def _strict(schema: Mapping[str, Any]) -> Schema:
         case {"allOf": _} | {"prefixItems": _} | {"not": _} | {"if": _} | {"patternProperties": _}:
             raise NotStrict("a form that only some providers know")
         case {"anyOf": members} | {"oneOf": members}:
-            return {**_kept(schema), "anyOf": [_strict(member) for member in members]}
+            return {**_kept(schema), "anyOf": [_strict(_given(member)) for member in members]}
     result = _kept(schema)
     if "const" in schema:
         result["enum"] = [schema["const"]]
+    if isinstance(kinds := schema.get("type"), list) and {"object", "array"} & set(kinds):
+        raise NotStrict("several kinds at once, one of them with members")
     if schema.get("type") == "object":
         result |= _object(schema)
     if schema.get("type") == "array":

@@ -17,6 +17,7 @@ from streaming.parsers.base import Reason, Refused
 from streaming.parsers.values import ValueReader
 
 WORDS = {"True": "true", "False": "false", "None": "null"}
+NO_VALUES = ("", "[", "{", ",", ":")
 TOKEN = re.compile(
     r"""
     (?P<string> "[^"\\]*+(?:\\.[^"\\]*+)*+" )
@@ -53,16 +54,19 @@ def repair(text: str) -> str:
 
 
 def _mended(text: str) -> Iterator[str]:
-    position = 0
+    position, before = 0, ""
     while position < len(text):
         token = TOKEN.match(text, position)
         if not token:
             raise Refused(Reason.SYNTAX, f"cannot be mended, character {position + 1}")
         position = token.end()
-        yield _respelled(token, text, position)
+        yield _respelled(token, text, position, before=before)
+        if token.lastgroup != "comment":
+            before = token[0].strip() or before
 
 
-def _respelled(token: re.Match[str], text: str, end: int) -> str:
+def _respelled(token: re.Match[str], text: str, end: int, *, before: str) -> str:
+    """before: the last token that says something. A comma after none, as in `[,]`, may stand for a value."""
     written = token[0]
     match token.lastgroup:
         case "single":
@@ -73,7 +77,7 @@ def _respelled(token: re.Match[str], text: str, end: int) -> str:
             return json.dumps(written)
         case "word":
             return WORDS.get(written, written)
-        case "comma" if BEFORE_CLOSING.match(text, end):
+        case "comma" if before not in NO_VALUES and BEFORE_CLOSING.match(text, end):
             return ""
     return written
 

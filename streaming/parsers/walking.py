@@ -129,11 +129,13 @@ class Walker:
         return position
 
     def _is_open(self, block: bytes, position: int) -> bool:
-        """Is more of this container to come, and soon? Brackets are counted, in texts too: an error costs time only."""
+        """Is more of this container to come, and soon? To count the brackets of the block would not do: what has
+        begun after a value that closed would hold it back.
+        """
         if len(block) - position >= self._hold:
             return False
-        opening = block.count(b"{", position) + block.count(b"[", position)
-        return opening > block.count(b"}", position) + block.count(b"]", position)
+        extent = ContainerExtent(self._limits, depth=len(self._frames))
+        return extent.advance(block, position + 1) is None
 
     def _at_once(self, block: bytes, position: int, path: str | None) -> int:
         """Take, or skip, a value that is all there, and plain. Returns where it ends, or 0."""

@@ -137,3 +137,12 @@ def test_without_javascript_each_level_is_a_page(still: Page, owner: User) -> No
     expect(still.locator(".key").first).to_have_text("0")
     still.get_by_role("link", name="Result", exact=True).click()
     expect(still.locator("summary", has_text="findings")).to_be_visible()
+
+
+def test_a_text_from_right_to_left_turns_around_nothing_but_itself(page: Page, owner: User) -> None:
+    served = ServedRun(page, completed(owner, {"\u202ekey": {"title": "label"}}, is_file=False), owner)
+    page.goto(f"{ORIGIN}/runs/{served.run.pk}/result/")
+    key, label = (page.locator(f"summary .{name}").bounding_box() for name in ("key", "label"))
+    assert key is not None
+    assert label is not None
+    assert key["x"] + key["width"] <= label["x"]

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from streaming.parsers import PartialReader
-from tests.browser.conftest import ORIGIN
+from tests.browser.conftest import ORIGIN, STATIC
 from tests.browser.scripted import RUN, ScriptedServer
 from tests.browser.served import POLICY
 from workflows.pages.views import page_context
@@ -275,6 +275,30 @@ def test_a_half_item_goes_with_its_attempt(shown: ProgressPage) -> None:
     expect(half.locator("h3")).to_have_text("Second try")
     shown.server.happen("step.completed", step="find", attempt=2, items_count=0)
     expect(half).to_have_count(0)
+
+
+def test_the_end_of_an_attempt_that_is_told_late_does_not_end_the_next_one(script_page: Page) -> None:
+    whole = {"index": 0, "rev": 1, "ops": [["set", "", {"title": "Second"}]]}
+    more = {"index": 0, "rev": 2, "ops": [["append", "/title", " try"]]}
+    told = [
+        {"type": "item.partial", "step": "find", "attempt": 2, "data": whole},
+        {"type": "step.retry_scheduled", "seq": 9, "step": "find", "attempt": 1, "data": {}},
+        {"type": "item.partial", "step": "find", "attempt": 2, "data": more},
+    ]
+    script = """async (told) => {
+      const { HalfItems } = await import("/half-items.js");
+      const halves = new HalfItems();
+      for (const said of told) halves.take(said);
+      return [...halves];
+    }"""
+    script_page.route(
+        f"{ORIGIN}/half-items.js",
+        lambda route: route.fulfill(path=STATIC / "half-items.js", content_type="text/javascript"),
+    )
+    half = {"step": "find", "index": 0, "value": {"title": "Second try"}}
+    assert script_page.evaluate(script, told) == [half]
+    end = {"type": "step.failed", "seq": 10, "step": "find", "attempt": 2, "data": {}}
+    assert script_page.evaluate(script, [*told, end]) == []
 
 
 def test_what_is_half_written_is_text_whatever_it_says(shown: ProgressPage) -> None:

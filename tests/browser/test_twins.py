@@ -194,7 +194,10 @@ def test_the_browser_counts_and_folds_items_as_the_engine_does(script_page: Page
         return {"index": index, "key": f"k{index}", "value": {"text": f"t{index}"}, **more}
 
     log = [
-        *[("item.committed", item(index, type="Note")) for index in range(4)],
+        *[
+            ("item.committed", item(index, type="Note", repaired={"by": "respelling", "position": 0}))
+            for index in range(4)
+        ],
         ("item.replaced", item(1, value={"text": "new"})),
         ("item.retracted", item(2)),
         ("items.reset", {"policy": "append", "keep_through": 3}),
@@ -224,6 +227,7 @@ def test_the_browser_counts_and_folds_items_as_the_engine_does(script_page: Page
     for place, (count, held) in enumerate(script_page.evaluate(script, [first, events]), 1):
         ours = items_of(events[:place]).get("write", {})
         assert dict(held) == ours
+        assert 1 not in ours or ("repaired" in ours[1]) == (place < 5)
         assert count == len(ours)
 
 

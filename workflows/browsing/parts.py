@@ -97,7 +97,7 @@ class Reader:
         self, at: int, pointer: str, shown: Shown, *, depth: int, after: Place | None = None
     ) -> dict[str, Any]:
         """The value at `at`, its members `depth` levels deep. after: where a page before this one ended."""
-        if after is not None:
+        if after is not None and depth:
             size = None if after.size is None else at + after.size
             return self._members(at, pointer, shown, depth=depth, after=after, end=size)[0]
         return self._value(at, pointer, shown, depth=depth, string_bytes=shown.bytes_left)[0]

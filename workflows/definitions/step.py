@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AliasChoices, BaseModel, TypeAdapter
 
 from workflows.definitions.rejecting import OnRejected, Skip, check_on_rejected
 from workflows.errors import DefinitionError
@@ -202,18 +202,48 @@ def _refuse_nonsense(step: Step[Any]) -> None:
         raise DefinitionError(
             f"{step.name}: a pivot may fail and be given up, a retry-only step may not: choose"
         )
-    if step.items is not None and not step.is_streaming:
-        raise DefinitionError(f"{step.name} declares items={step.items.__name__} but never yields one")
-    if step.items is None and step.is_streaming:
-        raise DefinitionError(f"{step.name} yields: declare the model of its items, @step(items=Finding)")
-    if step.item_key is not None and (step.items is None or step.item_key not in step.items.model_fields):
-        raise DefinitionError(f"{step.name}: item_key={step.item_key!r} is no field of its items")
+    _refuse_items(step)
     check_on_rejected(step.name, step.on_rejected, is_streaming=step.is_streaming)
     if step.on_retry not in typing.get_args(OnRetry):
         known = ", ".join(typing.get_args(OnRetry))
         raise DefinitionError(f"{step.name}: on_retry={step.on_retry!r} is none of {known}")
     if step.on_retry != "keep" and step.items is None:
         raise DefinitionError(f"{step.name}: on_retry={step.on_retry!r} is about items, and it yields none")
+
+
+def _refuse_items(step: Step[Any]) -> None:
+    if step.items is not None and not step.is_streaming:
+        raise DefinitionError(f"{step.name} declares items={step.items.__name__} but never yields one")
+    if step.items is None and step.is_streaming:
+        raise DefinitionError(f"{step.name} yields: declare the model of its items, @step(items=Finding)")
+    if step.item_key is not None and (step.items is None or step.item_key not in step.items.model_fields):
+        raise DefinitionError(f"{step.name}: item_key={step.item_key!r} is no field of its items")
+    if step.items is not None:
+        _refuse_unreadable(step.name, step.items, step.item_key)
+
+
+def _refuse_unreadable(step_name: str, items: type[BaseModel], item_key: str | None) -> None:
+    """Items are stored under the aliases of their fields, and read again as their model: by `ctx.items`, for one."""
+    for name, field in items.model_fields.items():
+        stored = field.serialization_alias or name
+        if stored not in _names_read(items, name):
+            raise DefinitionError(
+                f"{step_name}: {items.__name__}.{name} is stored as {stored}, but not read under that name: "
+                "give it one alias for both, Field(alias=…)"
+            )
+        if field.exclude and name == item_key:
+            raise DefinitionError(
+                f"{step_name}: item_key={name!r} is not stored, since the field is excluded: take another"
+            )
+
+
+def _names_read(items: type[BaseModel], name: str) -> set[str]:
+    """The keys of an object in which a model looks for the field."""
+    alias = items.model_fields[name].validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    takes_names = any(items.model_config.get(way) for way in ("populate_by_name", "validate_by_name"))
+    by_name = {name} if alias is None or takes_names else set()
+    return by_name | {choice for choice in choices if isinstance(choice, str)}
 
 
 __all__ = ["DEFAULT_QUEUE", "OnRetry", "Retry", "Step", "element_of", "output_type", "step"]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -91,7 +91,12 @@ def item_key(value: dict[str, Any], *, field: str | None) -> str:
         if len(declared) <= KEY_MAX_CHARS:
             return declared
         return hashlib.sha256(declared.encode()).hexdigest()
-    return hashlib.sha256(wire.encode(value)).hexdigest()
+    return digest(value).hex()
+
+
+def digest(value: Mapping[str, Any]) -> bytes:
+    """Of the canonical JSON: to tell the same content without holding it twice."""
+    return hashlib.sha256(wire.encode(value)).digest()
 
 
 class Policy(Protocol):
@@ -115,34 +120,44 @@ def policy_for(on_retry: OnRetry, earlier: Sequence[CommittedItem]) -> Policy:
 class Keeper:
     """The policy `keep`: what an earlier attempt committed is not written again.
 
-    Earlier items are a multiset: two equal ones answer two equal yields, and the third is new. Items of the present
-    attempt are never compared, since a document may well say the same thing twice.
+    Earlier items are a multiset: two equal ones answer two equal yields, and the third is new. Of several under one key
+    that of the same content is taken, else the first. Items of the present attempt are never compared, since a document
+    may well say the same thing twice.
     """
 
     def __init__(self, earlier: Iterable[CommittedItem]) -> None:
-        self._earlier: dict[str, deque[CommittedItem]] = defaultdict(deque)
+        """earlier: in order of index."""
         self._all = list(earlier)
+        self._by_key: dict[str, deque[CommittedItem]] = defaultdict(deque)
+        self._by_content: dict[tuple[str, bytes], deque[CommittedItem]] = defaultdict(deque)
         for item in self._all:
-            self._earlier[item.key].append(item)
+            self._by_key[item.key].append(item)
+            self._by_content[item.key, digest(item.value)].append(item)
+        self._taken: set[int] = set()  # indexes; a queue gives up those that the other one gave
         self._is_told = False
 
     def admit(self, item: NewItem) -> list[Change]:
-        known = self._earlier.get(item.key)
-        if not known:
-            return [item]
-        earlier = known.popleft()
-        if wire.encode(earlier.value) == wire.encode(item.value):
+        if self._take(self._by_content.get((item.key, digest(item.value)))):
             return []
+        earlier = self._take(self._by_key.get(item.key))
+        if earlier is None:
+            return [item]
         return [ReplacedItem(index=earlier.index, key=item.key, value=item.value, repaired=item.repaired)]
 
     def finish(self) -> list[Change]:
         """Retract what was not yielded again; nothing if the attempt was told of it, since it was to go on after it."""
         if self._is_told:
             return []
-        left = sorted(
-            (item for items in self._earlier.values() for item in items), key=lambda item: item.index
-        )
+        left = (item for item in self._all if item.index not in self._taken)
         return [RetractedItem(index=item.index, key=item.key, value=item.value) for item in left]
+
+    def _take(self, known: deque[CommittedItem] | None) -> CommittedItem | None:
+        while known:
+            item = known.popleft()
+            if item.index not in self._taken:
+                self._taken.add(item.index)
+                return item
+        return None
 
     def tell(self) -> list[CommittedItem]:
         """All earlier items. From now on they stay, whatever the attempt yields."""

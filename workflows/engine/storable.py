@@ -9,14 +9,27 @@ import math
 import re
 from typing import Any
 
+from pydantic import BaseModel
+
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 INT64 = range(-(2**63), 2**63)
+WRITTEN_OUT = 1e16  # from here on JSON has floats with an exponent
 MAX_LEVELS = 200  # orjson writes 254, and an event wraps what it carries
 
 
 class NotStorable(ValueError):
-    """What no row can hold: NaN, an infinity, an integer beyond 64 bits, or too many levels."""
+    """What no row can hold: NaN, an infinity, an integer beyond 64 bits, too many levels, or what is no JSON at all."""
+
+
+def storable_model(value: BaseModel) -> Any:
+    """Under the names that its schema gives the fields. Raises NotStorable."""
+    try:
+        return storable(value.model_dump(mode="json", by_alias=True))
+    except NotStorable:
+        raise
+    except ValueError:  # of a serializer, whose words may quote the value
+        raise NotStorable("what is no JSON") from None
 
 
 def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:
@@ -33,6 +46,9 @@ def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:
             raise NotStorable("an integer beyond 64 bits")
         case float() if not math.isfinite(value):
             raise NotStorable(f"the number {value}")
+        # PostgreSQL writes these out, so that they come back as integers: the same number for every database.
+        case float() if abs(value) >= WRITTEN_OUT and int(value) in INT64:
+            return int(value)
         case dict() | list() | tuple() if not levels:
             raise NotStorable(f"more than {MAX_LEVELS} levels of nesting")
         case dict():

@@ -14,7 +14,7 @@ from streaming.llm import Model, Prompt, Stop
 from streaming.parsers import Parser
 from workflows.conf import conf
 from workflows.definitions import Step, Wait, Workflow
-from workflows.engine.items import Change, NewItem, RejectedItem, Repaired, policy_for
+from workflows.engine.items import NewItem, RejectedItem, Repaired, policy_for
 from workflows.engine.lease import Lease
 from workflows.engine.overlap import Overlap
 from workflows.engine.storable import storable
@@ -23,6 +23,7 @@ from workflows.execution.generating import Answer, Generated, Reading, Rejection
 from workflows.execution.half import HalfItem, NoHalfItem
 from workflows.execution.meter import meter_of
 from workflows.execution.ports import Records
+from workflows.execution.progress import Progress
 from workflows.execution.signals import Signals
 from workflows.execution.taking import new_item
 from workflows.states import AttemptKind
@@ -55,7 +56,7 @@ class StepContext:
         self._buffer = buffer
         self._model = model
         self._input: BaseModel | None = None
-        self._progress_saved = self._progress_shown = 0.0
+        self._progress = Progress(records)
         self._activity_noted = time.monotonic()
         earlier = records.read_items(step.name) if step.items and lease.number > 1 else []
         self._policy = policy_for(step.on_retry, earlier)
@@ -145,14 +146,7 @@ class StepContext:
     def progress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """Say how far the step is, in units of work. Shown live; saved at most once a second, and at the end."""
         self.check_cancelled()
-        progress = {"done": done, "total": total, "unit": unit}
-        now, limits, is_last = time.monotonic(), conf(), total is not None and done >= total
-        if is_last or now - self._progress_shown >= limits.progress_frame_interval_seconds:
-            self._records.show_progress(progress)
-            self._progress_shown = now
-        if is_last or now - self._progress_saved >= limits.progress_interval_seconds:
-            self._records.save_progress(progress)
-            self._progress_saved = now
+        self._progress.tell(done, total, unit)
 
     def flush(self) -> None:
         """Return when every item yielded so far is durable."""
@@ -229,12 +223,12 @@ class StepContext:
             changes = self._policy.admit(new)
         if changes:
             self._next_index += sum(isinstance(change, NewItem) for change in changes)
-            self._put(*changes)
+            self._buffer.add(*changes)
 
     def finish(self) -> None:
         """The body has ended well: write what that means for the items of earlier attempts."""
         for change in self._policy.finish():
-            self._put(change)
+            self._buffer.add(change)
         self._buffer.flush()
 
     def half_item(self, parser: Parser, items: type[BaseModel]) -> HalfItem | NoHalfItem:
@@ -250,7 +244,4 @@ class StepContext:
 
     def reject(self, rejected: RejectedItem) -> None:
         """Announce something that was to be an item and is none."""
-        self._put(rejected)
-
-    def _put(self, *changes: Change) -> None:
-        self._buffer.add(*changes)
+        self._buffer.add(rejected)

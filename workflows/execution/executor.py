@@ -109,7 +109,8 @@ def _undo(ctx: StepContext, step: Step[Any], records: Records, lease: Lease) -> 
 def _dump(step: Step[Any], result: Any) -> Any:
     """The output as JSON of its annotated type. Raises Fatal when it does not fit, or is too large to be kept."""
     try:
-        output = storable(step.output.dump_python(step.output.validate_python(result), mode="json"))
+        typed = step.output.validate_python(result)
+        output = storable(step.output.dump_python(typed, mode="json", by_alias=True))
     except ValidationError as error:
         detail = f"The step {step.name} returned something else than it declares: {error.errors()[0]['msg']}."
         raise Fatal(detail, code="wrong-output") from None

@@ -59,13 +59,13 @@ class HalfItem:
 
     def _show(self, ops: Sequence[Op], whole: Any) -> None:
         """Whoever missed a frame waits for one that says all. It is sent whenever the news have outweighed it, so
-        that both together cost no more than twice what was written.
+        that both together cost no more than twice what was written; and under each index first, since the items
+        below it end what was shown under theirs.
         """
-        size = len(wire.encode(ops))
-        self._must_say_all |= self._said_bytes + size > len(wire.encode(whole))
+        index, size = self._next_index(), len(wire.encode(ops))
+        self._must_say_all |= index != self._shown or self._said_bytes + size > len(wire.encode(whole))
         if self._must_say_all:
             ops = [("set", "", whole)]
-        index = self._next_index()
         is_sent = self._shower.show_partial(index, next(self._revisions), ops, whole)
         self._said_bytes = 0 if self._must_say_all else self._said_bytes + size
         self._must_say_all = not is_sent

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from outbox import wire
 from workflows.conf import conf
 from workflows.definitions import Step
 from workflows.engine.items import NewItem, Repaired, item_key
-from workflows.engine.storable import NotStorable, storable
+from workflows.engine.storable import NotStorable, storable_model
 from workflows.errors import Fatal
 
 
@@ -17,7 +19,7 @@ def new_item(item: Any, step: Step[Any], *, repaired: Repaired | None) -> NewIte
         wanted = declared.__name__ if declared else "nothing"
         raise Fatal(f"The step {step.name} yields {wanted}, not {type(item).__name__}.", code="wrong-item")
     try:
-        value = storable(item.model_dump(mode="json"))
+        value = storable_model(item)
     except NotStorable as error:
         raise Fatal(f"An item of {step.name} holds {error}.", code="not-storable") from None
     size, limit = len(wire.encode(value)), conf().item_max_bytes
@@ -27,5 +29,9 @@ def new_item(item: Any, step: Step[Any], *, repaired: Repaired | None) -> NewIte
             "store the bulk, yield a reference.",
             code="item-too-large",
         )
-    key = item_key(value, field=step.item_key)
+    key = item_key(value, field=step.item_key and _name_in_json(declared, step.item_key))
     return NewItem(key=key, type=declared.__name__, value=value, repaired=repaired)
+
+
+def _name_in_json(model: type[BaseModel], field: str) -> str:
+    return model.model_fields[field].serialization_alias or field

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
+from outbox import wire
 from workflows import telemetry
 from workflows.models.machine import FSMField, Move, StateMachine, transition
 from workflows.models.querysets import RunManager
@@ -28,7 +29,7 @@ class Run(StateMachine):
     state_info = models.JSONField(
         null=True, blank=True
     )  # {"template", "params"}; null: its current step speaks
-    input = models.JSONField()
+    input = models.JSONField(decoder=wire.Decoder)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="runs")
     title = models.CharField(max_length=200)
     labels = models.JSONField(default=dict, blank=True)

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
+from outbox import wire
 from workflows import telemetry
 from workflows.models.leased import Leased
 from workflows.models.machine import FSMField, Move, StateMachine, transition
@@ -36,7 +37,7 @@ class Step(Leased, StateMachine):
     )
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="parts")
     index = models.PositiveIntegerField(null=True, blank=True)  # of a part
-    item = models.JSONField(null=True, blank=True)  # what a part works on
+    item = models.JSONField(null=True, blank=True, decoder=wire.Decoder)  # what a part works on
     position = models.PositiveSmallIntegerField()
     stage = models.PositiveSmallIntegerField()
     branch = models.PositiveSmallIntegerField()
@@ -62,7 +63,7 @@ class Step(Leased, StateMachine):
     items_count = models.PositiveIntegerField(default=0)  # index of the next item
     # How many of them a later attempt replaced or retracted.
     items_gone = models.PositiveIntegerField(default=0, db_default=0)
-    output = models.JSONField(null=True, blank=True)
+    output = models.JSONField(null=True, blank=True, decoder=wire.Decoder)
     output_file = models.JSONField(null=True, blank=True)  # {"name", "size", "sha256"}: of a large output
     error = models.JSONField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)

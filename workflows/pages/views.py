@@ -96,9 +96,9 @@ def page_context(
     shows_usage: what it took of models, and cost, is. is_shared: they came by a share link.
     """
     run = run if shows_usage else without_usage(run)
-    model = item_model(run)
-    noun = nouns(model)
-    painter = Painter(words=words(is_shared=is_shared), now=now, noun=noun, labels=field_labels(model))
+    models = item_models(run)
+    noun = nouns(models)
+    painter = Painter(words=words(is_shared=is_shared), now=now, noun=noun, labels=field_labels(models))
     blank = {"step": "", "index": "", "key": "", "value": {}}
     return {
         **said,
@@ -123,7 +123,7 @@ def page_context(
         "used": painter.used(run),
         "is_result_withheld": is_result_withheld,
         "is_shared": is_shared,
-        "has_items": (model is not None or bool(items)) and not is_withheld,
+        "has_items": bool(models or items) and not is_withheld,
         "items_title": label(noun[1], {}),
         "items_count": sum(step["items_count"] for step in run["steps"]),
         "item_template": chosen("runs/item", run),
@@ -159,23 +159,25 @@ def chosen(template: str, run: Snapshot) -> str:
     return str(found.template.name)
 
 
-def item_model(run: Snapshot) -> type[BaseModel] | None:
-    """The model of what the run's steps yield; None when no step streams, or this process lacks the definition."""
+def item_models(run: Snapshot) -> list[type[BaseModel]]:
+    """The models of what the run's steps yield, each once; none when this process lacks the definition."""
     try:
         steps = find(run["workflow"], version=run["version"]).steps
     except UnknownWorkflow:
-        return None
-    return next((step.items for step in steps if step.items is not None), None)
+        return []
+    return list(dict.fromkeys(step.items for step in steps if step.items is not None))
 
 
-def nouns(model: type[BaseModel] | None) -> tuple[str, str]:
-    """Singular and plural of an item: of class Finding "finding" and "findings"."""
-    noun = "result" if model is None else model.__name__.lower()
+def nouns(models: Sequence[type[BaseModel]]) -> tuple[str, str]:
+    """Singular and plural of an item: of class Finding "finding" and "findings"; of several classes "result"."""
+    noun = models[0].__name__.lower() if len(models) == 1 else "result"
     return noun, plural(noun)
 
 
-def field_labels(model: type[BaseModel] | None) -> dict[str, str]:
-    """The name of each field as a person reads it, in the model's order."""
-    if model is None:
-        return {}
-    return {name: field.title or label(name, {}) for name, field in model.model_fields.items()}
+def field_labels(models: Sequence[type[BaseModel]]) -> dict[str, str]:
+    """The name of each field as a person reads it, in the models' order. What two of them have, the first one names."""
+    labels: dict[str, str] = {}
+    for model in models:
+        for name, field in model.model_fields.items():
+            labels.setdefault(name, field.title or label(name, {}))
+    return labels

@@ -186,7 +186,7 @@ def _fit(declared: Any, value: Any, *, pointer: str) -> Any:
     what = f"this does not fit {declared.name}"
     try:
         typed = declared.output.validate_python(value)
-        return storable(declared.output.dump_python(typed, mode="json"))
+        return storable(declared.output.dump_python(typed, mode="json", by_alias=True))
     except ValidationError as error:
         raise refusal(error, what=what, pointer=pointer) from error
     except ValueError as error:  # no database holds it

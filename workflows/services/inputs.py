@@ -28,18 +28,21 @@ def validated(model: type[Valid], value: Any, *, what: str) -> Valid:
 
 
 def refusal(error: ValidationError, *, what: str, pointer: str) -> InvalidInput:
-    """`what` first, then the faults, each with its pointer below `pointer`."""
+    """`what` first, then the first fault and where it is; all faults, each with its pointer below `pointer`."""
     faults = [
         (pointer + "".join(f"/{part}" for part in fault["loc"]), str(fault["type"]), str(fault["msg"]))
         for fault in error.errors()
     ]
-    return InvalidInput(f"{what}: {faults[0][2]}", errors=faults)
+    place, _, sentence = faults[0]
+    first = f"{place}: {sentence}" if place else sentence
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return InvalidInput(f"{what}: {first}{more}", errors=faults)
 
 
 def dumped(value: BaseModel, *, what: str) -> Any:
     """As a JSON value that every database takes. Raises InvalidInput, `what` first."""
     try:
-        return storable(value.model_dump(mode="json"))
+        return storable(value.model_dump(mode="json", by_alias=True))
     except (
         ValueError
     ) as error:  # NotStorable; or Pydantic's own, which dumps nothing that is nested too deeply

@@ -24,7 +24,7 @@ class Partials:
         self._lease = lease
         # An item is committed by the flush thread while the next one is written.
         self._lock = threading.Lock()
-        self._kept: int | None = None  # index of the one that is kept
+        self._kept: int | None = None  # index of the one that is kept, as far as one can know
 
     def show(self, index: int, rev: int, ops: Sequence[Op], whole: Any) -> bool:
         """ops: what is new since revision `rev` - 1. Returns whether it was sent; if not, the next must say all."""
@@ -34,10 +34,8 @@ class Partials:
             ttl_seconds=conf().partial_ttl_seconds,
         )
         with self._lock:
-            is_sent = self._send(self._frame(index, rev, ops), latest)
-            if is_sent:
-                self._kept = index
-        return is_sent
+            self._kept = index  # also if no answer comes: Redis may have done it all the same
+            return self._send(self._frame(index, rev, ops), latest)
 
     def hide(self, index: int, rev: int) -> None:
         """It will not become an item: it was refused, was there already, or the attempt ends before it is whole."""
@@ -52,8 +50,8 @@ class Partials:
                 self._forget()
 
     def _forget(self) -> None:
-        if self._kept is not None:
-            forget_latest(self._lease.run_id, self._lease.step_name)
+        """What could not be forgotten is, with a later item; and it goes by itself after a while."""
+        if self._kept is not None and forget_latest(self._lease.run_id, self._lease.step_name):
             self._kept = None
 
     def _send(self, frame: dict[str, Any], latest: Latest | None = None) -> bool:

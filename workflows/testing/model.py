@@ -77,7 +77,7 @@ class ScriptedModel:
 def _text(piece: Piece) -> str | Exception:
     if isinstance(piece, str | Exception):
         return piece
-    value = piece.model_dump(mode="json") if isinstance(piece, BaseModel) else piece
+    value = piece.model_dump(mode="json", by_alias=True) if isinstance(piece, BaseModel) else piece
     return ndjson_line(value)
 
 

@@ -56,11 +56,11 @@ export class HalfItems {
   /** @returns {boolean} whether something is to be shown that was not */
   take({ type, step, attempt, data }) {
     const [subject, verb] = type.split(".");
-    if (subject === "run" && ENDS_RUN.has(verb)) return this.#end(...this.#steps.keys());
+    if (subject === "run" && ENDS_RUN.has(verb)) return this.#end([...this.#steps.keys()]);
     if (!step) return false;
     if (type === "item.partial") return this.#grow(this.#at(step, attempt), attempt, data);
     if (type === "item.committed") return this.commit(step, data.index);
-    if ((subject === "step" && ENDS_WRITING.has(verb)) || (subject === "attempt" && verb !== "started")) return this.#end(step);
+    if ((subject === "step" && ENDS_WRITING.has(verb)) || (subject === "attempt" && verb !== "started")) return this.#end([step], attempt);
     return false;
   }
 
@@ -94,9 +94,10 @@ export class HalfItems {
     return true;
   }
 
-  /** What comes of this attempt from now on is late. */
-  #end(...steps) {
+  /** What comes of this attempt from now on is late. A frame of the next one may have come before the word of it. */
+  #end(steps, attempt = Infinity) {
     return steps.map((step) => this.#at(step)).reduce((isNew, known) => {
+      if (attempt < known.attempt) return isNew;
       known.rev = Infinity;
       return this.#drop(known) || isNew;
     }, false);

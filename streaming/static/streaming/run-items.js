@@ -12,8 +12,10 @@
 export function foldItems(items, { type, step, data }) {
   const held = items.get(step) ?? new Map();
   if (type === "item.committed") items.set(step, held.set(data.index, data));
-  else if (type === "item.replaced") items.set(step, held.set(data.index, { ...held.get(data.index), ...data }));
-  else if (type === "item.retracted") held.delete(data.index);
+  else if (type === "item.replaced") {
+    const { repaired, ...before } = held.get(data.index) ?? {}; // how the earlier content came to be says nothing of this one
+    items.set(step, held.set(data.index, { ...before, ...data }));
+  } else if (type === "item.retracted") held.delete(data.index);
   else if (type === "items.reset") {
     for (const index of [...held.keys()].filter((index) => index > data.keep_through)) held.delete(index);
   }

@@ -4,13 +4,10 @@ At every moment the run's stream is a contiguous piece of the log with equal eve
 an earlier point, Redis is ahead until a relay looks: then it is so again, in a new epoch.
 """
 
-import os
 from typing import Any
 
 import redis
 from django.db import transaction
-from hypothesis import HealthCheck, Phase
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -21,6 +18,7 @@ from outbox.models import Entry, Stream
 from outbox.publisher import Answer, RedisPublisher
 from outbox.relay import Claimed, drain
 from tests.factories import NOW, make_stream, messages
+from tests.playing import play
 from workflows.testing import FakeClock
 
 RELAYS = st.sampled_from([0, 1])
@@ -178,19 +176,7 @@ def _only(stream: Any, limit: int) -> Any:
 
 
 def _play(machine: type[RedisAndLog], server: "redis.Redis") -> None:
-    from hypothesis.stateful import run_state_machine_as_test
-
-    bound = type(machine.__name__, (machine,), {"server": server})
-    run_state_machine_as_test(
-        bound,
-        settings=hypothesis_settings(
-            max_examples=30 if os.environ.get("CI") else 100,
-            stateful_step_count=40,
-            phases=[Phase.generate] if os.environ.get("CI") else [Phase.generate, Phase.shrink],
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(type(machine.__name__, (machine,), {"server": server}))
 
 
 def test_whatever_happens_to_redis_a_stream_is_a_contiguous_piece_of_the_log(db, redis_client):

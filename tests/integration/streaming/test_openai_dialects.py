@@ -125,7 +125,7 @@ def test_a_server_that_takes_no_schema_is_told_apart(chat_server, status, error)
 
     sentence = refusal(chat_server, DOCUMENT, structured_output="json_schema")
 
-    assert "Set MODEL_STRUCTURED_OUTPUT to json_object or off" in sentence
+    assert "Set LONGHAUL_MODEL_STRUCTURED_OUTPUT to json_object or off" in sentence
     assert "MODEL_STRUCTURED_OUTPUT" not in refusal(chat_server, DOCUMENT)  # it was not asked
 
 
@@ -141,7 +141,7 @@ def test_a_server_that_takes_no_schema_is_told_apart(chat_server, status, error)
 def test_a_server_that_takes_no_beginning_is_told_apart(chat_server, message):
     fails(chat_server, 400, {"message": message})
 
-    assert "Set MODEL_PREFILL to none" in refusal(chat_server, LINES, prefill="assistant")
+    assert "Set LONGHAUL_MODEL_PREFILL to none" in refusal(chat_server, LINES, prefill="assistant")
     assert "MODEL_PREFILL" not in refusal(chat_server, replace(LINES, done=()), prefill="assistant")
 
 
@@ -150,7 +150,7 @@ def test_a_refusal_without_words_names_what_was_asked_beyond_plain_chat(chat_ser
 
     sentence = refusal(chat_server, DOCUMENT, structured_output="json_object")
 
-    assert "Check MODEL_NAME and its abilities and MODEL_STRUCTURED_OUTPUT" in sentence
+    assert "Check LONGHAUL_MODEL_NAME and its abilities and LONGHAUL_MODEL_STRUCTURED_OUTPUT" in sentence
 
 
 def test_the_settings_choose_the_dialect(settings):

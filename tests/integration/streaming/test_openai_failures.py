@@ -61,10 +61,12 @@ CASES = {
     "server error": later(500, OWN_TROUBLE),
     "bad gateway": later(502, OWN_TROUBLE),
     "gateway time-out": later(504, OWN_TROUBLE),
-    "wrong key": never(401, "Check MODEL_API_KEY", code="invalid_api_key"),
-    "key without the right": never(403, "what the key in MODEL_API_KEY may do"),
+    "wrong key": never(401, "Check LONGHAUL_MODEL_API_KEY", code="invalid_api_key"),
+    "key without the right": never(403, "what the key in LONGHAUL_MODEL_API_KEY may do"),
     "country without the service": never(403, "and where", code="unsupported_country_region_territory"),
-    "no such model": never(404, "Check MODEL_BASE_URL and MODEL_NAME", code="model_not_found"),
+    "no such model": never(
+        404, "Check LONGHAUL_MODEL_BASE_URL and LONGHAUL_MODEL_NAME", code="model_not_found"
+    ),
     "no credit at OpenAI": never(429, NO_CREDIT, code="insufficient_quota"),
     "no credit, by status": never(402, NO_CREDIT),
     "no credit at DeepSeek, in words": never(400, NO_CREDIT, message="Insufficient Balance"),
@@ -171,7 +173,7 @@ def test_a_page_instead_of_a_stream_is_refused(model, chat_server, content_type)
     error = failure(model)
 
     assert isinstance(error, ModelRefused)
-    assert "Check MODEL_BASE_URL" in str(error)
+    assert "Check LONGHAUL_MODEL_BASE_URL" in str(error)
 
 
 def test_a_model_that_declines_is_a_refusal(model, chat_server):

@@ -1,6 +1,7 @@
 """The OpenAI-compatible client against a real server that is silent."""
 
 import threading
+import time
 
 import pytest
 
@@ -13,6 +14,22 @@ def test_a_server_that_does_not_begin_to_answer_is_given_up(hasty, chat_server):
     chat_server.answer = lambda chat: chat.hang()
 
     assert "did not answer in time" in str(failure(hasty))
+
+
+def test_a_server_that_never_comes_to_the_end_of_its_headers_is_given_up(hasty, chat_server):
+    def answer(chat):
+        chat.send_response(200)
+        chat.flush_headers()
+        for _ in range(DEADLINE_SECONDS * 5):
+            chat.wfile.write(b"X-Still: here\r\n")  # each a sign of life for the socket's own time-out
+            if chat.server.is_over.wait(0.2):
+                break
+
+    chat_server.answer = answer
+    begun = time.monotonic()
+
+    assert "did not answer in time" in str(failure(hasty))
+    assert time.monotonic() - begun < DEADLINE_SECONDS / 2
 
 
 @pytest.mark.parametrize("sign", ["", ": still here\n\n", delta(role="assistant", content="")])

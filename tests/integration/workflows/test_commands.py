@@ -79,6 +79,8 @@ def test_steps_are_skipped_and_answered(failed, owner, operator, engine):
         (("list", "--limit", "9" * 30), "from 1 to 1000"),
         (("start", "test-nothing"), "no workflow"),
         (("start", "test-ordering", "--input", "[]"), "the input does not fit test-ordering"),
+        (("start", "test-ordering", "--input", '{"undo_fails": "x"}'), "test-ordering: /undo_fails: Input"),
+        (("start", "test-ordering", "--input", '{"name": 1, "error": 2}'), r"/name: Input .* \(and 1 more\)"),
         (("start", "test-ordering", "--input", "NaN"), "is no JSON"),
         (("start", "test-ordering", "--input", "[" * 100_000), "is no JSON"),
         (("start", "test-ordering", "--input", "@no-such-file"), "'no-such-file' cannot be read"),

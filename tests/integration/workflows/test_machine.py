@@ -4,7 +4,6 @@ Hypothesis draws plans of up to 12 steps and interleavings of workers, crashes, 
 each act the rows are compared with `oracle.Oracle`, and the log with the invariants.
 """
 
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,14 +11,13 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from hypothesis import HealthCheck, Phase
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from outbox.models import Entry
 from tests.flows import Order
 from tests.integration.workflows.oracle import Node, Oracle
+from tests.playing import play
 from workflows.conf import conf
 from workflows.definitions import Retry, Workflow, parallel, registry, step
 from workflows.engine.lease import Lease
@@ -312,15 +310,4 @@ class Engine(RuleBasedStateMachine):
 def test_every_interleaving_comes_to_what_the_model_says(db: None, settings: Any) -> None:
     # Time is not in the model: a step of a cancelled run ends when its worker says so, or vanishes.
     settings.LONGHAUL = {**settings.LONGHAUL, "CANCEL_GRACE_SECONDS": 1e6}
-    from hypothesis.stateful import run_state_machine_as_test
-
-    run_state_machine_as_test(
-        Engine,
-        settings=hypothesis_settings(
-            max_examples=30 if os.environ.get("CI") else 100,
-            stateful_step_count=40,
-            phases=[Phase.generate] if os.environ.get("CI") else [Phase.generate, Phase.shrink],
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(Engine)

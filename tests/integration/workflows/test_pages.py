@@ -8,12 +8,13 @@ from django.contrib.auth.models import Permission, User
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
+from pydantic import BaseModel, Field
 
 from outbox.append import Message, append
 from tests.factories import NOW, make_run
 from workflows import selectors
 from workflows.models import Item, Run
-from workflows.pages.views import in_order, page_context
+from workflows.pages.views import field_labels, in_order, nouns, page_context
 from workflows.states import RunState, StepState
 
 
@@ -271,3 +272,23 @@ def test_what_came_of_somebody_elses_run_is_not_on_its_page(client: Client, owne
     said = words_of(client.get(reverse("run-page", args=[run.id])).content.decode())
     assert "a shade of silk" in said
     assert "Download the result" in said
+
+
+class Party(BaseModel):
+    who: str = Field(title="Name")
+    page: int
+
+
+class Duty(BaseModel):
+    page: int
+    who: str
+    due: str
+
+
+def test_items_of_one_class_are_called_by_its_name_and_those_of_several_are_results():
+    assert nouns([Party]) == ("party", "parties")
+    assert nouns([Party, Duty]) == nouns([]) == ("result", "results")
+
+
+def test_the_fields_of_every_class_have_their_names_in_its_order():
+    assert list(field_labels([Party, Duty]).items()) == [("who", "Name"), ("page", "Page"), ("due", "Due")]

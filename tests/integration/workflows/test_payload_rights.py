@@ -73,5 +73,5 @@ def body_of(answer) -> str:
 
 
 def test_every_event_that_carries_an_item_is_withheld_with_the_items():
-    carrying = {name for name, model in TYPES.items() if {"value", "raw"} & set(model.model_fields)}
+    carrying = {name for name, model in TYPES.items() if {"value", "raw", "ops"} & set(model.model_fields)}
     assert carrying == PAYLOAD_TYPES

@@ -255,6 +255,8 @@ def test_the_parts_of_a_fan_out_are_the_entries_of_its_result(client, owner, eng
         keep(part, value, is_file=part.index != 1)
     page = get(client, run, pointer="", limit=2, depth=2).json()
     assert (page["kind"], page["count"], page["size"]) == ("array", 3, None)
+    glance = {"pointer": "", "kind": "array", "count": 3, "size": None}
+    assert get(client, run, pointer="", depth=0).json() == {"run": str(run.pk), **glance}
     first, second = page["members"]
     assert first == {
         "key": 0,

@@ -106,3 +106,21 @@ def test_text_of_a_document_is_never_taken_for_markup(terminal: bool) -> None:
     text, _ = shown(terminal=terminal, events=[CREATED, finding])
 
     assert "[/red]: [bold]x" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_text_of_a_document_never_steers_the_terminal(terminal: bool) -> None:
+    hostile = "a\x1b[2J\x1b]0;owned\x07b\u202ec\x9b31m\r"
+    finding = {
+        "type": "item.committed",
+        "data": {"index": 0, "value": {"kind": "risk", "title": hostile, "value": "x"}},
+    }
+    failed = {"type": "step.failed", "step": "find", "data": {"error": {"detail": hostile}}}
+
+    text, _ = shown(terminal=terminal, events=[CREATED, finding, failed])
+
+    spelled = r"a\x1b[2J\x1b]0;owned\x07b\u202ec\x9b31m\r"
+    assert f"{spelled}: x" in text
+    assert text.count(spelled) >= 2
+    for sign in ("\x1b[2J", "\x1b]0;", "\x07", "\u202e", "\x9b"):
+        assert sign not in text

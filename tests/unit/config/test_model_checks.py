@@ -1,11 +1,11 @@
-"""A budget of money needs prices."""
+"""A budget of money needs prices; the offline model, the rules that it reads with."""
 
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from config.model_checks import check_models
+from config.model_checks import check_models, check_offline_model
 from workflows.definitions import Budget, Workflow, registry, step
 
 HOSTED = {"MODEL_PROVIDER": "openai", "MODEL_NAME": "gpt-4.1-mini"}
@@ -51,3 +51,17 @@ def test_so_is_that_of_a_workflow(settings: Any) -> None:
     finally:
         registry.forget(workflow)
     assert "the budget of workflow test-dear" in message.msg
+
+
+def test_rules_of_the_offline_model_that_are_not_there_are_named_before_a_step_needs_them(
+    settings: Any,
+) -> None:
+    settings.LONGHAUL = {"OFFLINE_EXTRACTOR": "documents.extraction.extrakt"}
+    (message,) = check_offline_model()
+    assert message.id == "longhaul.E022"
+    assert "extrakt" in message.msg
+
+    settings.LONGHAUL |= {"MODEL_PROVIDER": "openai", "MODEL_NAME": "small"}
+    assert check_offline_model() == []
+    settings.LONGHAUL = {}
+    assert check_offline_model() == []

@@ -37,6 +37,7 @@ def test_values_come_from_the_project_settings(settings):
         ({"offline_chunk_min_chars": 9, "offline_chunk_max_chars": 8}, "OFFLINE_CHUNK_MIN_CHARS"),
         ({"json_max_string_bytes": 9, "json_max_line_bytes": 8}, "JSON_MAX_STRING_BYTES"),
         ({"fanout_block_ms": 5_000}, "less than or equal to 2000"),
+        ({"json_max_depth": 201}, "less than or equal to 200"),
     ],
 )
 def test_nonsense_is_refused_in_words_that_never_hold_the_key(given, sentence):

@@ -36,6 +36,15 @@ def test_a_replaced_item_keeps_its_place_and_its_type() -> None:
     }
 
 
+def test_a_replaced_item_is_repaired_only_if_its_new_content_was() -> None:
+    repair = {"by": "respelling", "position": 0, "size": 9, "sha256": "0" * 64}
+    first = event("item.committed", index=0, key="a", type="Word", value={"text": "a"}, repaired=repair)
+    new = event("item.replaced", index=0, key="a", value={"text": "c"})
+    again = event("item.replaced", index=0, key="a", value={"text": "d"}, repaired=repair)
+    assert "repaired" not in items_of([first, new])["write"][0]
+    assert items_of([first, new, again])["write"][0]["repaired"] == repair
+
+
 def test_a_retracted_item_is_gone_and_a_second_word_of_it_changes_nothing() -> None:
     gone = event("item.retracted", index=0, key="a", value={"text": "a"})
     assert texts(*TWO, gone, gone) == {"write": ["b"]}

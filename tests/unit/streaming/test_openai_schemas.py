@@ -125,3 +125,18 @@ def test_the_only_member_of_an_intersection_stands_for_it():
 def test_a_reference_that_leads_elsewhere_is_not_followed(reference):
     with pytest.raises(NotStrict):
         strict({"type": "object", "properties": {"a": {"$ref": reference}}})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": {"type": ["object", "null"], "properties": {"b": {}}}}},
+        {"type": "object", "properties": {"a": {"type": ["array", "null"], "items": {"type": "string"}}}},
+        {"type": "object", "properties": {"a": {"anyOf": [True, {"type": "string"}]}}},
+        {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+        {"$ref": "#/$defs/Missing"},
+    ],
+)
+def test_a_schema_written_by_hand_is_sent_as_it_is_where_it_says_what_strict_ones_cannot(schema):
+    with pytest.raises(NotStrict):
+        strict(schema)

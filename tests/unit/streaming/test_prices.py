@@ -43,13 +43,19 @@ def test_tokens_are_estimated_from_bytes_and_never_to_nothing() -> None:
     assert [estimated_tokens(size) for size in (0, 1, 4, 5)] == [0, 1, 1, 2]
 
 
-def test_the_offline_model_is_free_unless_the_table_says_otherwise() -> None:
-    assert price_of("offline", StreamingSettings().model_prices) == Price(input=Decimal(0), output=Decimal(0))
+@pytest.mark.parametrize("name", ["offline", "recorded"])
+def test_our_own_models_are_free_unless_the_table_names_them(name: str) -> None:
+    def price(table: str) -> Price | None:
+        return price_of(name, StreamingSettings(model_prices=table).model_prices)  # type: ignore[arg-type]
+
+    free = Price(input=Decimal(0), output=Decimal(0))
+    assert [price(table) for table in ("", '{"*": {"input": 1, "output": 2}}')] == [free, free]
+    assert price(f'{{"{name}": {{"input": 1, "output": 2}}}}') == Price(input=Decimal(1), output=Decimal(2))
 
 
 def test_the_table_is_read_from_json() -> None:
     given = StreamingSettings(model_prices='{"gpt*": {"input": 0.15, "output": 0.6}}')  # type: ignore[arg-type]
-    assert given.model_prices == {"gpt*": Price(input=Decimal("0.15"), output=Decimal("0.6"))}
+    assert given.model_prices["gpt*"] == Price(input=Decimal("0.15"), output=Decimal("0.6"))
 
 
 def test_an_empty_setting_is_not_set() -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from contextlib import closing
@@ -206,7 +207,7 @@ def test_a_folder_holds_the_answers_to_several_prompts(tmp_path):
 
     assert said(list(model.stream(PROMPT))) == "one"
     assert said(list(model.stream(other))) == "two"
-    with pytest.raises(ModelRefused, match=r"None of the 2 recordings .* MODEL_RECORD_TO"):
+    with pytest.raises(ModelRefused, match=r"None of the 2 recordings .* LONGHAUL_MODEL_RECORD_TO"):
         list(model.stream(Prompt(system="", text="never asked")))
 
 
@@ -244,20 +245,34 @@ def test_each_call_and_each_object_served_is_counted_before_it_can_be_used(path,
         ("[]\n", "line 1: this is no JSON object"),
         ('{"recording": 9}\n', "no recording of version 1"),
         ('{"recording": 1}\n', "line 1"),
+        ("[" * 100_000, "line 1: this is no JSON"),
+        (b"\xff\xfe", "no text"),
         (None, "No such file"),
     ],
 )
 def test_what_is_no_recording_is_refused_with_the_way_out(tmp_path, content, sentence):
     path = tmp_path / "take.jsonl"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     with pytest.raises(ModelRefused, match=sentence) as caught:
         played(RecordedModel(path=path))
-    assert "Check MODEL_RECORDING" in str(caught.value)
+    assert "Check LONGHAUL_MODEL_RECORDING" in str(caught.value)
 
 
-@pytest.mark.parametrize("line", ["nonsense", '{"at": 1}', '{"at": "soon", "text": "a"}', '{"text": "a"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        '{"at": 1}',
+        '{"at": "soon", "text": "a"}',
+        '{"at": Infinity, "text": "a"}',
+        '{"text": "a"}',
+        '{"at": 1, "finish": "stop", "usage": [1]}',
+        '{"at": 1, "finish": "stop", "usage": {"tokens_in": "many"}}',
+        '{"at": 1, "failure": "unavailable", "message": "", "retry_after_seconds": "soon"}',
+    ],
+)
 def test_a_recording_damaged_in_its_middle_is_refused(path, line):
     first, *rest = path.read_text().splitlines(keepends=True)
     path.write_text("".join([first, line + "\n", *rest]))
@@ -301,3 +316,39 @@ def test_the_settings_ask_which_recording_and_take_empty_for_none():
         StreamingSettings.model_validate({"model_provider": "recorded", "model_recording": ""})
 
     assert StreamingSettings.model_validate({"model_record_to": ""}).model_record_to is None
+
+
+def lowest_free_number() -> int:
+    file = os.open(os.devnull, os.O_RDONLY)
+    os.close(file)
+    return file
+
+
+def test_a_full_disk_leaves_no_file_open(path, tmp_path, monkeypatch):
+    def is_full(file: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("streaming.llm.recording.write_whole", is_full)
+    monkeypatch.setattr("streaming.llm.receipts.write_whole", is_full)
+    free = lowest_free_number()
+    recording = RecordingModel(model=RecordedModel(path=path, speed=0), folder=tmp_path / "more")
+    assert said(list(recording.stream(PROMPT))) == TEXT
+    counting = RecordedModel(path=path, speed=0, receipts=tmp_path / "served.log")
+    with pytest.raises(ModelRefused, match="No space left"):
+        list(counting.stream(PROMPT))
+    assert lowest_free_number() == free
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_counted_answer_is_told_like_one_that_was_full(
+    path, tmp_path, monkeypatch
+):
+    counting = RecordedModel(path=path, speed=0, receipts=tmp_path / "served.log")
+    stream = counting.stream(PROMPT)
+    next(stream)
+
+    def is_full(file: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("streaming.llm.receipts.write_whole", is_full)
+    with pytest.raises(ModelRefused, match="No space left"):
+        list(stream)

@@ -1,7 +1,7 @@
 from collections.abc import Generator, Iterator
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from workflows.definitions import Retry, Workflow, registry, step
 from workflows.errors import DefinitionError, UnknownWorkflow
@@ -27,6 +27,30 @@ def test_the_output_of_a_generator_is_what_it_returns():
 
     assert list_parts.is_streaming
     assert list_parts.output.validate_python(1) == 1
+
+
+@pytest.mark.parametrize(
+    ("aliases", "config"),
+    [
+        ({"alias": "type"}, {}),
+        ({"alias": "type"}, {"populate_by_name": True}),
+        ({"validation_alias": "type"}, {"validate_by_name": True, "validate_by_alias": True}),
+        ({"validation_alias": AliasChoices("sort", "type"), "serialization_alias": "type"}, {}),
+    ],
+)
+def test_items_may_have_aliases_if_they_are_read_as_they_are_stored(aliases, config):
+    class Both(BaseModel):
+        model_config = ConfigDict(**config)
+
+        kind: str = Field(**aliases)
+
+    @step(title="Listing", items=Both, item_key="kind")
+    def list_parts(ctx) -> Iterator[Both]:
+        yield Both(type="a")
+
+    stored = Both(type="a").model_dump(mode="json", by_alias=True)
+    assert list_parts.items is Both
+    assert Both.model_validate(stored).kind == "a"
 
 
 def test_an_iterator_step_has_no_output():
@@ -68,6 +92,26 @@ def declare_unknown_item_key():
     @step(title="x", items=Note, item_key="nothing")
     def broken(ctx) -> Iterator[Note]:
         yield Note(text="")
+
+
+class Aliased(BaseModel):
+    kind: str = Field(validation_alias="type")
+
+
+class Hiding(BaseModel):
+    id: str = Field(exclude=True)
+
+
+def declare_items_that_cannot_be_read_again():
+    @step(title="x", items=Aliased)
+    def broken(ctx) -> Iterator[Aliased]:
+        yield Aliased(type="")
+
+
+def declare_item_key_that_is_not_stored():
+    @step(title="x", items=Hiding, item_key="id")
+    def broken(ctx) -> Iterator[Hiding]:
+        yield Hiding(id="")
 
 
 def declare_unknown_policy():
@@ -143,6 +187,8 @@ def declare_workflow_that_cannot_undo_anything():
         (declare_items_without_yield, "never yields"),
         (declare_yield_without_items, "items="),
         (declare_unknown_item_key, "no field"),
+        (declare_items_that_cannot_be_read_again, "one alias for both"),
+        (declare_item_key_that_is_not_stored, "is not stored"),
         (declare_unknown_policy, "none of keep, replace, append"),
         (declare_policy_without_items, "it yields none"),
         (declare_no_time, "seconds above 0"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from streaming.llm import ModelRefused, ModelUnavailable, Prompt
 from streaming.llm.stopping import NEVER, Stop
@@ -363,6 +363,34 @@ def test_the_model_is_told_what_earlier_attempts_committed(run):
     records = FakeRecords(earlier=[CommittedItem(index=0, key="k", value={"text": "a"})])
     asked(run, model, records=records, number=2)
     assert model.prompts[0].done == ({"text": "a"},)
+
+
+class Letter(BaseModel):
+    sender: str = Field(alias="from")
+
+
+def test_a_field_has_the_name_in_what_is_kept_that_the_schema_gives_it(run):
+    """Else what was kept is no instance of the model, and a model that goes on is shown other names than are asked."""
+    read: list[Letter] = []
+
+    @step(title="Listing", items=Letter, item_key="sender")
+    def list_letters(ctx) -> Generator[Letter, None, Letter]:
+        read.extend(ctx.items(list_letters))
+        yield from ctx.generate(Prompt(system="", text=""), items=Letter)
+        return Letter(**{"from": "Cleo"})
+
+    model, records = answering('{"from":"Anna"}\n{"fr', finish="length"), FakeRecords()
+    model.script('{"from":"Berta"}\n')
+    outcome = run(list_letters, model=model, records=records)
+    assert outcome.output == {"from": "Cleo"}
+    first, second = records.committed
+    assert (first.key, first.value, second.value) == ("Anna", {"from": "Anna"}, {"from": "Berta"})
+    assert model.prompts[1].done == ({"from": "Anna"},)
+
+    earlier = [CommittedItem(index=0, key=first.key, value=first.value)]
+    model.script('{"from":"Berta"}\n')
+    run(list_letters, model=model, records=FakeRecords(earlier=earlier), number=2)
+    assert [letter.sender for letter in read] == ["Anna"]
 
 
 def test_a_model_is_told_nothing_by_a_step_that_begins_anew(run):

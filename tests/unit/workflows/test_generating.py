@@ -1,6 +1,7 @@
 """An answer as items: lines and documents, what is rejected, and how a cut one is gone on with."""
 
 import hashlib
+from collections.abc import Generator
 
 import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
@@ -8,9 +9,12 @@ from pydantic import BaseModel, ValidationInfo, field_validator
 from streaming.llm import ModelUnavailable, Prompt
 from tests.fakes import FakeRecords
 from tests.unit.workflows.generating import Ear, Talker, line, says
+from tests.unit.workflows.test_executor import answering
 from workflows.definitions import FailAfter, ReAsk, Skip, step
 from workflows.engine.items import CommittedItem, Repaired, ReplacedItem
+from workflows.engine.outcomes import Succeeded
 from workflows.errors import DefinitionError, Fatal, Retryable, Truncated
+from workflows.execution.generating.done import Done
 
 
 def set_longhaul(settings, **values):
@@ -63,10 +67,7 @@ def test_what_is_almost_json_is_mended_only_when_asked_for():
     text = "{text: 'a',}\n" + line("b")
     assert strict.hear(Talker(says(text))).repaired == 0
     assert mending.hear(Talker(says(text)), repair=True).repaired == 1
-    assert (strict.given, mending.given) == (
-        ["[{text: 'a',}]", "b"] if strict.rejected else ["b"],
-        ["a", "b"],
-    )
+    assert (strict.given, mending.given) == (["[{text: 'a',}]", "b"], ["a", "b"])
 
 
 @pytest.mark.parametrize("paths", [(), ("notes.item",)])
@@ -184,6 +185,46 @@ def test_what_was_whole_before_the_connection_broke_is_given():
     assert (raised.value.code, ear.given) == ("model-unavailable", ["a", "b"])
 
 
+def test_an_item_that_no_row_takes_is_rejected_and_the_answer_goes_on(run, settings):
+    set_longhaul(settings, ITEM_MAX_BYTES=100)
+
+    class Sum(BaseModel):
+        amount: int
+        remark: str = "r" * 10
+        pad: int = 0
+
+        @field_validator("remark")
+        @classmethod
+        def spelled_out(cls, remark: str) -> str:
+            return remark * 10
+
+    def list_sums(ctx) -> Generator[Sum, None, int]:
+        generated = yield from ctx.generate(Prompt(system="", text=""), items=Sum)
+        return generated.rejected
+
+    too_large = '{"amount":2,"remark":"123456789012345"}'
+    model = answering('{"amount":"99999999999999999999"}\n', too_large + "\n", '{"amount":"3"}\n')
+    records = FakeRecords()
+    outcome = run(step(title="x", items=Sum)(list_sums), records=records, model=model)
+    assert isinstance(outcome, Succeeded), outcome
+    assert outcome.output == 2
+    first, second, third = records.committed
+    assert (first.reason, first.position) == ("not storable: an integer beyond 64 bits", 0)
+    assert (second.reason, second.raw) == ("too_large", too_large)
+    assert third.value["amount"] == 3
+
+
+def test_an_item_of_the_handlers_own_that_is_no_json_fails_for_good(run):
+    class Blob(BaseModel):
+        data: bytes
+
+    def list_blobs(ctx) -> Generator[Blob, None, None]:
+        yield Blob(data=b"\xff")
+
+    outcome = run(step(title="x", items=Blob)(list_blobs))
+    assert (outcome.error.code, outcome.error.retryable) == ("not-storable", False)
+
+
 # --- rejected -------------------------------------------------------------------------------------------------
 
 
@@ -196,6 +237,15 @@ def test_a_step_may_fail_after_so_many_rejected_pieces():
     assert (raised.value.code, model.closed) == ("too-many-rejected", 1)
     assert ear.given == ["a", '[{"text":1}]', "b", '[{"text":2}]']
     assert Ear().hear(Talker(says(*text)), on_rejected=FailAfter(3)).rejected == 2
+
+
+@pytest.mark.parametrize("policy", [Skip(), FailAfter(9), ReAsk(at_most=1)])
+def test_no_attempt_takes_rejected_pieces_without_end(settings, policy):
+    set_longhaul(settings, REJECTED_MAX_ITEMS=3)
+    ear, model = Ear(), Talker(says(*['{"text":1}\n'] * 20), again=says("no"))
+    with pytest.raises(Retryable) as raised:
+        ear.hear(model, on_rejected=policy)
+    assert (raised.value.code, len(ear.rejected)) == ("too-many-rejected", 3)
 
 
 def test_a_call_that_ended_is_counted_even_if_its_last_piece_fails_the_attempt():
@@ -256,3 +306,13 @@ def test_an_item_that_a_handler_made_of_a_mended_one_is_marked_too(run):
     marks = [change.repaired for change in records.committed]
     assert [mark and mark.by for mark in marks] == [None, "respelling", "respelling"]
     assert isinstance(records.committed[2], ReplacedItem)
+
+
+def test_of_very_much_that_is_done_a_model_is_told_the_end(settings):
+    settings.LONGHAUL = {**settings.LONGHAUL, "MODEL_DONE_MAX_BYTES": 25}
+    done = Done([{"text": "one"}])
+    for text in ("two", "three"):
+        done.add({"text": text})
+    assert done.told() == ({"text": "three"},)  # 16 bytes; with the one before it 30
+    settings.LONGHAUL = {**settings.LONGHAUL, "MODEL_DONE_MAX_BYTES": 30}
+    assert done.told() == ({"text": "two"}, {"text": "three"})

@@ -95,6 +95,19 @@ def test_the_next_one_takes_the_place_of_what_became_no_item(answer):
     assert answer.records.hidden == []
 
 
+def test_under_another_index_all_is_said(answer):
+    """Items that were held back come first after all: their events end what is shown under their indexes."""
+    text = "a rather long text that is not said again and again, since it outweighs what is new of it"
+    answer.says(f'{{"text": "{text}')
+    answer.taken += 2
+    answer.says(" and", " on")
+
+    assert answer.records.partials[1:] == [
+        (2, 2, [("set", "", {"text": f"{text} and"})]),
+        (2, 3, [("append", "/text", " on")]),
+    ]
+
+
 def test_an_answer_that_ends_takes_back_what_it_left_half_written(answer):
     answer.says('{"text": "a')
     answer.half.end()

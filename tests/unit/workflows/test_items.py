@@ -43,6 +43,17 @@ def test_another_content_under_the_same_key_replaces_the_earlier_item():
     assert keeper.admit(new("a", "new")) == [ReplacedItem(index=4, key="a", value={"text": "new"})]
 
 
+def test_of_several_under_one_key_the_one_that_says_the_same_is_dropped_and_the_others_stay_as_they_are():
+    keeper = Keeper([committed(0, "a", "1"), committed(1, "a", "2")])
+    assert keeper.admit(new("a", "2")) == []
+    assert keeper.admit(new("a", "1")) == []
+    assert keeper.finish() == []
+    changed = Keeper([committed(0, "a", "1"), committed(1, "a", "2"), committed(2, "a", "3")])
+    admitted = [changed.admit(new("a", text)) for text in ("2", "4", "3", "5")]
+    replaced = ReplacedItem(index=0, key="a", value={"text": "4"})
+    assert admitted == [[], [replaced], [], [new("a", "5")]]
+
+
 def test_what_a_finished_attempt_did_not_yield_again_is_retracted_in_order():
     keeper = Keeper([committed(0, "b"), committed(1, "a"), committed(2, "b"), committed(3, "c", "old")])
     for item in (new("b"), new("d"), new("c", "new")):

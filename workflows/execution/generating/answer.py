@@ -1,20 +1,20 @@
 """A model's answer as validated items, from the first question to its end, however often it has to be asked."""
 
-import hashlib
-import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol
+from dataclasses import replace
+from typing import Generic, Protocol
 
 from pydantic import BaseModel
 
 from streaming.llm import Chunk, Finish, Model, ModelError, Prompt, Stop, Stopper
-from streaming.parsers import AutoParser, End, NdjsonParser, Parser, Reason, Rejected, Result
+from streaming.parsers import AutoParser, NdjsonParser, Parser, Reason, Rejected, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem, Repaired
 from workflows.errors import BudgetExceeded, Truncated
 from workflows.execution.generating.aside import beside
+from workflows.execution.generating.done import Done
+from workflows.execution.generating.ending import Ending, Generated
 from workflows.execution.generating.faults import fault_of, in_our_words
 from workflows.execution.generating.holding import Holding
 from workflows.execution.generating.reading import Found, ItemModel, NoItem, Reading
@@ -44,35 +44,6 @@ class Listener(Protocol):
         """The model is asked to go on: what it gave so far is durable now, and may come again."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Generated:
-    """How an answer ended. finish_reason: as the provider said it.  calls: how often the model was asked for it.
-
-    items: given to the handler.  rejected: pieces that were no items.  repaired: items that were no JSON as written.
-    reasked: items that came right when they were asked for again.
-    """
-
-    finish_reason: str
-    rejected: int
-    items: int
-    repaired: int
-    reasked: int
-    calls: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How one call ended."""
-
-    end: End
-    finish: Finish | None
-
-    @property
-    def may_go_on(self) -> bool:
-        is_filtered = self.finish is not None and self.finish.reason == "content_filter"
-        return self.end.kind == "truncated" and not is_filtered
-
-
 class Answer(Generic[ItemModel]):
     """One answer to one prompt; `give` may be called once."""
 
@@ -92,9 +63,7 @@ class Answer(Generic[ItemModel]):
         self._reading = reading
         self._rejections = rejections
         self._holding = Holding[ItemModel](tick=self._tick)
-        self._done: list[Mapping[str, Any]] = list(prompt.done)
-        self._known = {digest(value) for value in prompt.done}  # before the present call
-        self._new: set[bytes] = set()  # of the present call
+        self._done = Done(prompt.done)
         self._cut: NoItem | None = None
         self._is_too_large = False
         self._items = self._rejected = self._repaired = self._reasked = self._calls = 0
@@ -108,7 +77,7 @@ class Answer(Generic[ItemModel]):
         try:
             ending = yield from self._ask()
             # A call that brought nothing new ends it: the next one would be the same question.
-            while ending.may_go_on and self._new and self._calls <= conf().model_max_continuations:
+            while ending.may_go_on and self._done.has_news and self._calls <= conf().model_max_continuations:
                 self._ctx.go_on()
                 ending = yield from self._ask()
         finally:
@@ -126,8 +95,8 @@ class Answer(Generic[ItemModel]):
     def _ask(self) -> Generator[ItemModel, None, Ending]:
         """One call, read to its end."""
         self._calls += 1
-        self._known |= self._new
-        self._new, self._cut = set(), None
+        self._done.begin_call()
+        self._cut = None
         parser = self._reading.parser()
         finish: Finish | None = None
         fault: ModelError | BudgetExceeded | None = None
@@ -150,7 +119,7 @@ class Answer(Generic[ItemModel]):
 
     def _read(self, parser: NdjsonParser | AutoParser) -> Generator[ItemModel, None, Finish | None]:
         """While the caller works on an item the stream is not read: a slow database slows the model down."""
-        prompt, stop = replace(self._prompt, done=tuple(self._done)), Stopper(self._ctx.stop_signal)
+        prompt, stop = replace(self._prompt, done=self._done.told()), Stopper(self._ctx.stop_signal)
         half = self._ctx.half_item(parser, self._reading.items)
         with (
             self._ctx.meter.asked(self._model.name, prompt) as call,
@@ -240,11 +209,7 @@ class Answer(Generic[ItemModel]):
         """The caller has taken it. From here on the model is told that it is done."""
         self._items += 1
         self._repaired += found.is_repaired
-        value = found.item.model_dump(mode="json")
-        mark = digest(value)
-        if mark not in self._known:
-            self._new.add(mark)
-            self._done.append(value)
+        self._done.add(found.value)
 
     def _tick(self, has_spoken: bool) -> None:
         if has_spoken:
@@ -259,8 +224,3 @@ class Answer(Generic[ItemModel]):
         if isinstance(fault, Truncated) and self._cut is not None:
             self._ctx.reject(self._cut.rejected)
         raise fault
-
-
-def digest(value: Mapping[str, Any]) -> bytes:
-    """To tell what is new from what the model repeats, without holding it twice."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()

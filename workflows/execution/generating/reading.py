@@ -12,7 +12,7 @@ from streaming.conf import conf as streaming_conf
 from streaming.parsers import AutoParser, Limits, NdjsonParser, ParserError, Reason, Rejected, Result
 from workflows.conf import conf
 from workflows.engine.items import RejectedItem, Repaired
-from workflows.engine.storable import storable
+from workflows.engine.storable import NotStorable, storable, storable_model
 from workflows.errors import Fatal
 
 ItemModel = TypeVar("ItemModel", bound=BaseModel)
@@ -23,9 +23,13 @@ FINAL = (Reason.TRUNCATED, Reason.TRAILING, Reason.TOO_LONG, Reason.TOO_MANY_ITE
 
 @dataclass(frozen=True, kw_only=True)
 class Found(Generic[ItemModel]):
-    """size: bytes, as JSON.  is_repaired: it was no JSON as written.  repaired: what it was before it became this."""
+    """value: as it is stored if its handler yields it so.  size: bytes of that.
+
+    is_repaired: it was no JSON as written.  repaired: what it was before it became this.
+    """
 
     item: ItemModel
+    value: dict[str, Any]
     size: int
     is_repaired: bool = False
     repaired: Repaired | None = None
@@ -95,20 +99,19 @@ class Reading(Generic[ItemModel]):
         """position: bytes of the answer before it."""
         encoded = wire.encode(value)
         if len(encoded) > conf().item_max_bytes:
-            rejected = rejection(position, "too_large", encoded.decode(), len(encoded))
-            return NoItem(rejected=rejected, size=len(encoded), fault=rejected.reason, pointer=pointer)
+            return unfit(encoded, "too_large", position, pointer=pointer)
         try:
             item = self.items.model_validate(value, context={"pointer": pointer, "key": key_of(pointer)})
+            stored = storable_model(item)
         except ValidationError as error:
-            text, reason = encoded.decode(), schema_fault(error)
-            return NoItem(
-                rejected=rejection(position, reason, text, len(encoded)),
-                size=len(encoded),
-                fault=reason,
-                pointer=pointer,
-                text=text,
-            )
-        return Found(item=item, size=len(encoded))
+            return unfit(encoded, schema_fault(error), position, pointer=pointer, text=encoded.decode())
+        except NotStorable as error:
+            reason = f"not storable: {error}"
+            return unfit(encoded, reason, position, pointer=pointer, text=encoded.decode())
+        size = len(wire.encode(stored))
+        if size > conf().item_max_bytes:  # by what its model adds
+            return unfit(encoded, "too_large", position, pointer=pointer)
+        return Found(item=item, value=stored, size=size)
 
     def _unreadable(self, result: Rejected, *, is_document: bool) -> NoItem:
         is_whole = result.size <= self.limits.max_raw_bytes
@@ -116,12 +119,23 @@ class Reading(Generic[ItemModel]):
         may_be_asked = is_whole and is_item and result.reason not in FINAL
         return NoItem(
             rejected=rejection(result.position.offset, str(result.reason), result.raw, result.size),
-            size=len(result.raw),
+            size=len(result.raw.encode(errors="surrogatepass")),
             fault=f"{result.reason}: {result.detail}" if result.detail else str(result.reason),
             pointer=result.pointer,
             text=result.raw if may_be_asked else None,
             is_cut=result.reason is Reason.TRUNCATED,
         )
+
+
+def unfit(encoded: bytes, reason: str, position: int, *, pointer: str, text: str | None = None) -> NoItem:
+    """JSON that is no item of the step. encoded: it.  text: the same where it makes sense to ask for it again."""
+    return NoItem(
+        rejected=rejection(position, reason, encoded.decode(), len(encoded)),
+        size=len(encoded),
+        fault=reason,
+        pointer=pointer,
+        text=text,
+    )
 
 
 def rejection(position: int, reason: str, raw: str, size: int) -> RejectedItem:

@@ -1,5 +1,6 @@
 """How many pieces of an attempt were no items, and what its step does about that."""
 
+from workflows.conf import conf
 from workflows.definitions import FailAfter, OnRejected, ReAsk
 from workflows.errors import Retryable
 
@@ -22,7 +23,11 @@ class Rejections:
     def add(self) -> None:
         """One was rejected and announced. Raises Retryable when that was one too many."""
         self._rejected += 1
-        if isinstance(self._end, FailAfter) and self._rejected >= self._end.count:
+        # A model that fell into a loop would write event after event.
+        limit = conf().rejected_max_items
+        if isinstance(self._end, FailAfter):
+            limit = min(limit, self._end.count)
+        if self._rejected >= limit:
             pieces = "1 piece" if self._rejected == 1 else f"{self._rejected} pieces"
             raise Retryable(
                 f"{pieces} of the model's answer could not be used, and this step takes no more of that; "

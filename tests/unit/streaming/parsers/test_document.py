@@ -39,7 +39,7 @@ def test_a_nested_value_does_not_wait_for_what_follows(inner):
     assert [len(results) for results in given] == [0] * (len(text) - 1) + [1]
 
 
-def test_each_value_is_given_out_with_the_chunk_that_closes_it():
+def test_each_kind_of_value_is_given_out_with_the_chunk_that_closes_it():
     parser = DocumentParser(["items.item", "summary"])
 
     assert parser.feed('{"items": [{"a": 1') == []
@@ -48,6 +48,18 @@ def test_each_value_is_given_out_with_the_chunk_that_closes_it():
     assert parser.feed(", 12") == []
     assert parser.feed("]") == [Parsed(12, Position(1, 26), "/items/2", "items.item")]
     assert parser.feed(', "summary": "y"') == [Parsed("y", Position(1, 42), "/summary", "summary", "summary")]
+
+
+@pytest.mark.parametrize("size", [7, 24, 31])
+def test_nor_does_one_in_whose_last_chunk_the_next_begins(size):
+    parser = DocumentParser(["items.item"])
+    item = '{"a":{"b":[{"c":"}{{"}]}},'
+    text = '{"items":[' + item * 200
+
+    for start in range(0, len(text), size):
+        for result in parser.feed(text[start : start + size]):
+            assert start < result.position.offset + len(item) - 1 <= start + size
+    assert parser.close()[1].items == 200
 
 
 def test_a_long_value_is_given_out_at_once_though_brackets_close_within_it():

@@ -4,6 +4,7 @@ import ijson
 import pytest
 
 from streaming.parsers import DocumentParser, Limits, Position, Reason, Rejected, skipping
+from streaming.parsers.places import Locator
 from tests.unit.streaming.parsers.runs import documents, found, parse, parse_everyhow, reasons, values
 
 ITEMS = documents("items.item")
@@ -187,11 +188,19 @@ def test_memory_stays_flat_on_a_long_stream(opening, unit, size):
     ],
     ids=range(12),
 )
-def test_any_megabyte_in_small_chunks_is_read_in_one_pass(text):
+def test_any_megabyte_in_small_chunks_is_read_in_one_pass(text, monkeypatch):
     limits = Limits(max_items=10**6, max_line_bytes=2_000_000, max_string_bytes=2_000_000)
+    looked_at: list[int] = []
+    turn_to = Locator.turn_to
 
-    # A look at all that came before with each chunk would take minutes.
+    def count(locator, block, *, after):
+        looked_at.append(len(block))
+        turn_to(locator, block, after=after)
+
+    monkeypatch.setattr(Locator, "turn_to", count)
     parse(text, cuts=range(0, len(text), 24), make=documents("items.item", "sections.*"), limits=limits)
+
+    assert sum(looked_at) < 2 * len(text.encode())
 
 
 def test_the_fast_backend_is_there():

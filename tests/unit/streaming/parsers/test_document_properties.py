@@ -110,6 +110,28 @@ def test_values_come_in_the_order_of_the_text_and_byte_by_byte_the_same(root, pa
     assert parse(data, cuts=range(len(data)), make=documents(*paths)) == whole
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    values=st.lists(NESTED, min_size=3, max_size=12),
+    size=st.integers(1, 60),
+    form=st.sampled_from([{}, {"indent": 1}]),
+    make=st.sampled_from([documents, impatient, either]),
+)
+def test_each_value_is_given_out_with_the_chunk_that_closes_it(values, size, form, make):
+    text = json.dumps({"items": values}, **form)
+    parser = make("items.item")(limits=None)
+
+    closed = 0
+    for start in range(0, len(text), size):
+        for result in parser.feed(text[start : start + size]):
+            at = result.position.offset
+            value, end = json.JSONDecoder().raw_decode(text, at)
+            end += not isinstance(value, dict | list | str)  # a number ends where something follows it
+            assert start < end <= start + size
+            closed += 1
+    assert closed == len(values)
+
+
 @settings(max_examples=80, deadline=None)
 @given(root=ROOTS, paths=PATH_SETS, cut=st.integers(1, 10_000), cuts=CUTS)
 def test_a_cut_document_shows_only_what_the_whole_one_has_and_is_never_complete(root, paths, cut, cuts):

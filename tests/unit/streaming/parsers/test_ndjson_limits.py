@@ -3,9 +3,12 @@ from itertools import pairwise
 
 import pytest
 
-from streaming.parsers import Limits, NdjsonParser, Position, Reason, Rejected
+from outbox import wire
+from streaming.parsers import Limits, NdjsonParser, ParserError, Position, Reason, Rejected
+from streaming.parsers.limits import HIGHEST_DEPTH
 from streaming.parsers.values import ValueReader
 from tests.unit.streaming.parsers.runs import parse, parse_everyhow, reasons, values
+from workflows.engine.storable import MAX_LEVELS
 
 
 def nested(depth: int) -> str:
@@ -22,6 +25,17 @@ def test_depth_is_limited(depth, separator):
     assert ("too_deep" in reasons(results)) == (depth > 64)
     assert values(results)[-1] == {"ok": 1}
     assert (len(values(results)) == 2) == (depth <= 64)
+
+
+def test_depth_is_limited_to_what_can_be_stored():
+    with pytest.raises(ParserError, match="at most 200"):
+        Limits(max_depth=201)
+    assert HIGHEST_DEPTH <= MAX_LEVELS
+
+    text = nested(200).replace("{}", '"\\u0000"')
+    results, _ = parse_everyhow(text, limits=Limits(max_depth=200))
+    assert reasons(results) == []
+    assert wire.encode(results[0].value)
 
 
 def test_a_wide_object_is_not_a_deep_one():

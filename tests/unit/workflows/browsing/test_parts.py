@@ -79,6 +79,12 @@ def test_every_part_of_any_value_is_found_and_shown_as_it_is(block_bytes, value,
         assert reader.text.read(at, len(encoded)) == encoded
 
 
+def test_no_level_is_none_also_where_a_page_goes_on():
+    reader = reader_of([[[1]], [[2]]])
+    after = reader.show(0, "", shown(limit=1), depth=1)["next"]
+    assert reader.show(0, "", shown(), depth=0, after=after) == expected([[[1]], [[2]]], "", 0)
+
+
 @given(VALUES, st.integers(1, 3))
 def test_the_pages_of_a_part_are_its_members_once_and_in_order(block_bytes, value, limit):
     reader = reader_of(value)
