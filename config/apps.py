@@ -10,7 +10,10 @@ class LonghaulConfig(AppConfig):
 
     def ready(self) -> None:
         from config import celery, checks, model_checks, queue_checks, webhook_checks  # needs the apps
+        from config.described import service_operations
+        from workflows.api.description.operations import register as register_operations
 
+        register_operations(service_operations)
         # Any process may send a step to its queue, and so must know the broker.
         celery.app.set_default()
         for check in (

@@ -3,7 +3,8 @@
     time      RFC 3339, UTC, milliseconds     process   `worker:4711`: the Procfile's name, the process id
     level     `info`, `warning` …             run, step, attempt   of the record's `extra`, where it has them
     logger    its dotted name                 error     class, message and last frames of an exception
-    message   rendered and redacted           …         every other field of `extra`, redacted
+    message   rendered and redacted           request_id   of the request that is being answered
+                                              …         every other field of `extra`, redacted
 
 Values of variables are never written, nor what people or models wrote (see `config/redaction.py`).
 """
@@ -24,6 +25,7 @@ from django.core.management.base import CommandError
 from pydantic import ValidationError
 
 from config.redaction import clean_field, clean_text
+from workflows.api.asked import now_asked
 
 MAX_FRAMES = 8
 IDS = ("run", "step", "attempt")
@@ -70,6 +72,8 @@ class JsonFormatter(logging.Formatter):
         fields |= {
             name: clean_field(name, _told(value)) for name, value in extra.items() if name not in fields
         }
+        if (asked := now_asked()) is not None:
+            fields.setdefault("request_id", asked.id)
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = compact_error(record.exc_info[1])
         return json.dumps(fields, ensure_ascii=False, default=str)

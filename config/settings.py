@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "drf_spectacular",
     "django_celery_beat",
     "outbox",
     "streaming",
@@ -53,8 +54,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "workflows.api.asked.request_ids",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.static_files.static_files",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -149,6 +151,31 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "workflows.api.problems.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_SCHEMA_CLASS": "workflows.api.description.inspector.Described",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Longhaul",
+    "DESCRIPTION": "Start durable workflows, act on their runs, and follow them while they work.",
+    "VERSION": "1",
+    "SORT_OPERATIONS": False,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "lh_…",
+                "description": "an API token; it does what its scopes say: read, start, act, payloads",
+            },
+            "session": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "sessionid",
+                "description": "a browser that has signed in; its writes need the CSRF token too",
+            },
+            "basic": {"type": "http", "scheme": "basic", "description": "name and password"},
+        }
+    },
 }
 
 # Spans of transitions go there (docs/telemetry.md); empty: nowhere. The SDK itself reads this and the other

@@ -28,9 +28,9 @@ from documents.uploads import clean_title, discard, receive
 from workflows import selectors, telemetry
 from workflows.api.authentication import challenge, identify, principal
 from workflows.api.problems import plain_problem, problem
-from workflows.api.requests import read_key
+from workflows.api.requests import is_replay, read_key
 from workflows.api.throttling import Uploads
-from workflows.errors import InvalidInput
+from workflows.errors import EngineError
 from workflows.models import Run, Scope
 from workflows.principals import Principal, by_link
 from workflows.rights import may_see_result
@@ -64,7 +64,8 @@ class StartAnalysis(APIView):
         title = clean_title(request.POST.get("title", ""))
         try:
             key = read_key(request, scope="analysis", body={"sha256": document.sha256, "title": title})
-        except InvalidInput:
+            replayed = is_replay(key)
+        except EngineError:
             discard(document)
             raise
         run = start_analysis(
@@ -77,7 +78,10 @@ class StartAnalysis(APIView):
         with selectors.consistent_read():
             body = selectors.snapshot(run, link=request.build_absolute_uri, viewer=principal(request))
         location = request.build_absolute_uri(reverse("run", args=[run.pk]))
-        return Response(body, status=202, headers={"Location": location, "Cache-Control": "no-store"})
+        headers = {"Location": location, "Cache-Control": "no-store"}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(body, status=202, headers=headers)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, UploadRefused):

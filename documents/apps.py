@@ -8,7 +8,10 @@ class DocumentsConfig(AppConfig):
     verbose_name = "Documents"
 
     def ready(self) -> None:
+        from documents.described import document_operations
         from documents.problems import KINDS
+        from workflows.api.description import operations
         from workflows.problem_kinds import register
 
         register(KINDS)
+        operations.register(document_operations)

@@ -98,6 +98,9 @@ class StreamingSettings(BaseModel):
     follow_queue_max_events: Count = Field(64, description="events that wait for one slow reader")
     follow_page_events: Count = Field(500, description="events that one catch-up read fetches")
     stream_max_age_seconds: Seconds = Field(900.0, description="after it a stream is closed politely")
+    poll_wait_max_seconds: int = Field(
+        60, ge=1, le=3_600, description="longest that an answer waits for news (`wait=`)"
+    )
     send_timeout_seconds: Seconds = Field(
         60.0, description="until a reader of a stream takes 64 kB; then it is cut"
     )

@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 
 from config.redis_server import running_redis
 from outbox.nudge import breaker
+from tests import emitted
 from tests.settings import REDIS_PORT, release_redis_port
 from workflows.testing import FakeClock
 
@@ -49,6 +50,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _has_database(item: pytest.Item) -> bool:
     fixtures = {"db", "transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
     return bool(fixtures) or item.get_closest_marker("django_db") is not None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_event_checked() -> Iterator[None]:
+    with emitted.every_event_checked():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_event_beside_its_schema(_every_event_checked: None) -> Iterator[None]:
+    yield
+    assert not (faults := emitted.told()), faults
 
 
 @pytest.fixture

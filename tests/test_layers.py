@@ -47,7 +47,7 @@ ROOMS = {
         {"entrance", "rights", "usage"},
         {"results"},
         {"selectors"},
-        {"access", "tasks", "testing"},
+        {"access", "system", "tasks", "testing"},
         {"api", "admin", "pages"},
         {"management"},
     ],

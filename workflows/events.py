@@ -28,6 +28,7 @@ class EventData(BaseModel):
     TYPE: ClassVar[str]
     AUDIENCE: ClassVar[Audience] = Audience.PUBLIC
     ENDS_ROUND: ClassVar[bool] = False
+    EPHEMERAL: ClassVar[bool] = False  # a frame: never stored, without seq and id
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -326,22 +327,24 @@ class InputReceived(EventData):
 
 
 class StepProgress(EventData):
-    """Ephemeral: never stored, without seq."""
+    """How far the step is, as it works."""
 
     TYPE: ClassVar[str] = "step.progress"
+    EPHEMERAL: ClassVar[bool] = True
     done: float
     total: float | None
     unit: str
 
 
 class ItemPartial(EventData):
-    """Ephemeral: never stored, without seq. What is new of an item that is being written; see `streaming.parsers.ops`.
+    """What is new of an item that is being written; see `streaming.parsers.ops`.
 
     It may yet be refused, and its numbers and literals are there once they are final. `set` with an empty pointer is
     all of it; null: it will not become an item. Sent for items that have not been committed.
     """
 
     TYPE: ClassVar[str] = "item.partial"
+    EPHEMERAL: ClassVar[bool] = True
     index: int = Field(description="the one that it will have, if it becomes a new item")
     rev: int = Field(
         description="grows with each frame of an attempt; after a hole only a `set` of all counts"

@@ -29,14 +29,17 @@ KINDS: dict[str, Kind] = {
     "not-authenticated": Kind(
         status=401,
         title="Sign in first",
-        meaning="The request came without a session or a name and password that are known here.",
-        remedy="Sign in at /login/, or send a name and a password with HTTP Basic.",
+        meaning="The request came without a session, an API token, or a name and password that are known here.",
+        remedy="Sign in at /login/, send an API token (“Authorization: Bearer”), "
+        "or a name and a password with HTTP Basic.",
     ),
     "permission-denied": Kind(
         status=403,
         title="You may not do this",
-        meaning="You are signed in, but your account lacks the permission; or a form came without its CSRF token.",
-        remedy="Ask an administrator for the permission. A page that was open for long: load it again.",
+        meaning="You are signed in, but your account lacks the permission, or your API token or share link the scope; "
+        "or a form came without its CSRF token.",
+        remedy="Ask an administrator for the permission. A token: make one with the scope in “required_scope”. "
+        "A page that was open for long: load it again.",
     ),
     "not-found": Kind(
         status=404,

@@ -14,6 +14,7 @@ from streaming.gateway.connections import require_room
 from streaming.gateway.errors import Refused, cursor_expired, misfit, not_found
 from streaming.gateway.log import events_page, read_tip
 from streaming.gateway.opening import Opening, open_run
+from streaming.gateway.polling import await_news, wait_seconds
 from streaming.gateway.reads import read
 
 JSON = "application/json"
@@ -26,33 +27,50 @@ async def events_response(
 ) -> HttpResponseBase:
     """The log of a run as JSON page, server-sent events or NDJSON, by `Accept` or `?format=`.
 
-    Query: after (cursor; the `Last-Event-ID` header counts too, the one further ahead wins), limit (JSON), follow=1
-    (NDJSON). Raises Refused (not-found, validation-error, not-acceptable, and cursor-expired where the answer has an
-    end; a stream says `reset`): the caller words it as problem+json.
+    Query: after (cursor; the `Last-Event-ID` header counts too, the one further ahead wins), limit and wait (seconds
+    until there must be an answer, if nothing happens before; both JSON), follow=1 (NDJSON). Raises Refused (not-found,
+    validation-error, not-acceptable, and cursor-expired where the answer has an end; a stream says `reset`): the caller
+    words it as problem+json.
     """
     content_type = _negotiate(request)
-    limit = _limit(request.GET.get("limit"))
+    limit, seconds = _limit(request.GET.get("limit")), wait_seconds(request.GET.get("wait"))
     given = (request.GET.get("after"), request.headers.get("Last-Event-ID"))
     cursors = [cursor for cursor in given if cursor]
     opening = await open_run(run_id, principal=principal, access=access, cursors=cursors)
     follows = content_type == ndjson.CONTENT_TYPE and _is_on(request.GET.get("follow"))
-    if follows or content_type == sse.CONTENT_TYPE:
+    is_stream = follows or content_type == sse.CONTENT_TYPE
+    if not opening.goes_on and not is_stream:
+        raise cursor_expired(pruned=opening.tip.pruned, snapshot=opening.seen.snapshot)
+    if request.method == "HEAD" and content_type != JSON:  # a stream would go on, unseen
+        return HttpResponse(content_type=content_type, headers=sse.STREAM_HEADERS)
+    if is_stream:
         require_room(principal)
     if content_type == sse.CONTENT_TYPE:
         return sse.sse_response(opening)
-    if not opening.goes_on and not follows:
-        raise cursor_expired(pruned=opening.tip.pruned, snapshot=opening.seen.snapshot)
     if content_type == ndjson.CONTENT_TYPE:
         return ndjson.ndjson_response(opening, follows=follows)
-    return await _json_response(opening, limit=limit)
+    if not await await_news(opening, seconds=seconds):
+        raise not_found()
+    return await _json_response(request, opening, limit=limit)
 
 
-async def _json_response(opening: Opening, *, limit: int) -> HttpResponse:
+async def _json_response(request: HttpRequest, opening: Opening, *, limit: int) -> HttpResponse:
     try:
         page = await read(_page, opening, limit)
     except Stream.DoesNotExist as error:
         raise not_found() from error
-    return HttpResponse(wire.encode(page), content_type=JSON, headers={"Cache-Control": "no-store"})
+    answer = HttpResponse(wire.encode(page), content_type=JSON, headers={"Cache-Control": "no-store"})
+    if page["next"] is not None:
+        answer["Link"] = next_link(request, after=page["next"])
+    return answer
+
+
+def next_link(request: HttpRequest, **changed: Any) -> str:
+    """The `Link` header that leads to the next page: the same address with `changed` in its query."""
+    query = request.GET.copy()
+    for name, value in changed.items():
+        query[name] = str(value)
+    return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'
 
 
 def _page(opening: Opening, limit: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from documents.flows import document_analysis
 from streaming.gateway.reads import read
 from tests.integration.streaming.gateway.lines import socket
 from tests.integration.visitors import SEEN_ONLY_HERE, Scene, Visitor, make_scene
+from workflows import system
 from workflows.entrance.sharing import share
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +43,10 @@ class Row:
 OPEN = {"GET": Row("open", of_run=False)}
 SEE = {"GET": Row("api")}
 ROWS: dict[str, dict[str, Row]] = {
-    **dict.fromkeys(("healthz", "readyz", "favicon", "login", "problems", "problem"), OPEN),
+    **dict.fromkeys(
+        ("healthz", "readyz", "favicon", "login", "problems", "problem", "openapi", "asyncapi", "api-page"),
+        OPEN,
+    ),
     "logout": {"POST": Row("open", of_run=False)},
     "nothing": OPEN | {"POST": Row("open", of_run=False)},
     "home": {"GET": Row("page", of_run=False), "POST": Row("page", of_run=False)},
@@ -50,6 +54,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "run-result-page": {"GET": Row("page", right="owner:payloads")},
     "run-stop": {"POST": Row("page", right="owner:cancel")},
     "run-answer": {"POST": Row("page", right="owner:signal")},
+    "system": {"GET": Row("api", right="staff", of_run=False)},
     "workflows": {"GET": Row("api", of_run=False)},
     "workflow": {"GET": Row("api", of_run=False)},
     "runs": {"GET": Row("api", of_run=False), "POST": Row("api", "start", "start_run", of_run=False)},
@@ -136,9 +141,12 @@ def addresses(
 
 
 @pytest.fixture(autouse=True)
-def _quick(settings: Any) -> None:
-    """Each client of a test would look for all static files anew."""
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
+def _quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each client of a test would look for all static files anew; and nobody waits for workers that there are not."""
+    settings.MIDDLEWARE = [
+        name for name in settings.MIDDLEWARE if not name.startswith("config.static_files.")
+    ]
+    monkeypatch.setattr(system, "PING_SECONDS", 0.001)
     channel_layers.backends.clear()
 
 

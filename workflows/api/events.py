@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import Error
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from rest_framework.exceptions import AuthenticationFailed
 
 from streaming.gateway import Refused, events_response, read
@@ -27,7 +27,7 @@ SIGN_IN = "Sign in, or send an API token, or a name and a password (HTTP Basic).
 USED_TICKET = "This ticket was used, or is too old: each opens one stream. Ask for another one."
 
 
-@require_GET
+@require_safe
 async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     """JSON page, server-sent events or NDJSON, by Accept; `after` is the cursor, `ticket` one of `/stream-tickets`."""
     answer = await answered(lambda: _answer(request, run_id))

@@ -5,11 +5,13 @@ from uuid import uuid4
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from streaming.gateway import Refused
+from workflows.api.asked import now_asked
 from workflows.api.permissions import ScopeMissing
 from workflows.engine.storable import storable
 from workflows.errors import (
@@ -36,14 +38,15 @@ def problem_body(slug: str, detail: str, *, status: int | None = None, **extras:
     status: by default the kind's own. Raises KeyError for a slug that is not among the kinds: its `type` would
     lead nowhere.
     """
-    kind = KINDS[slug]
+    kind, asked = KINDS[slug], now_asked()
     body: dict[str, Any] = {
         "type": f"/docs/problems/{slug}",
         "title": kind.title,
         "status": status or kind.status,
         "detail": detail,
         "code": slug,
-        "request_id": str(uuid4()),
+        "request_id": asked.id if asked else str(uuid4()),
+        **({"instance": asked.path} if asked else {}),
         **extras,
     }
     return {name: storable(value) for name, value in body.items()}  # half a surrogate pair is not sent either
@@ -61,6 +64,7 @@ def plain_problem(slug: str, detail: str, *, status: int | None = None, **extras
     return JsonResponse(body, status=body["status"], content_type=CONTENT_TYPE)
 
 
+@csrf_exempt  # there is nothing to protect, and the refusal would be a page
 def no_such_address(request: HttpRequest) -> JsonResponse:
     """Whatever else is asked for below the API: an answer that a program reads."""
     return plain_problem("not-found", f"There is nothing at {request.path}.")

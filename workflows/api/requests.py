@@ -13,10 +13,12 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
+from outbox.clock import CLOCK
 from workflows.errors import InvalidInput
 from workflows.services import Request as KeyedRequest
 from workflows.services import request_of
 from workflows.services.inputs import validated
+from workflows.services.keys import find_answer
 
 KEY_HEADER = "Idempotency-Key"
 
@@ -113,6 +115,11 @@ def read_key(request: Request, *, scope: str, body: Any) -> KeyedRequest | None:
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]
     return request_of(caller(request), scope=scope, key=key, body=body)
+
+
+def is_replay(key: KeyedRequest | None) -> bool:
+    """Whether this request was answered before; a rival that answers it just now is not told from us."""
+    return find_answer(key, now=CLOCK.now()) is not None
 
 
 def plain(data: Any) -> Any:

@@ -1,18 +1,16 @@
 """`GET /api/v1/runs/{id}/result`: all of it, or a part that a JSON Pointer names."""
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from workflows import browsing, results, selectors
+from workflows.api.downloads import streamed
 from workflows.api.pagination import page_size, whole_number
 from workflows.api.problems import problem
 from workflows.api.views import POLL_SECONDS, run_with
@@ -39,7 +37,7 @@ class RunResult(APIView):
         if any(name in asked for name in OF_A_PART):
             return _part(request, run)
         if results.is_large(run):
-            return _streamed(request, _enveloped(run, results.read_whole(run)))
+            return _download(request, _enveloped(run, results.read_whole(run)))
         return Response({"run": str(run.id), "result": selectors.result(run)})
 
 
@@ -64,7 +62,7 @@ def _part(request: Request, run: Run) -> HttpResponseBase:
         names = browsing.parse(pointer)
         if whole_number(asked.get("whole", "0"), name="whole", low=0, high=1):
             whole = results.read_whole(run, names)
-            return _streamed(request, whole, filename="result.json")
+            return _download(request, whole, filename="result.json")
         part = results.read_part(run, names, depth=depth, limit=limit, after=asked.get("after"))
     except NoSuchPart as error:
         return no_such_part(pointer, error)
@@ -90,27 +88,7 @@ def _enveloped(run: Run, whole: Whole) -> Whole:
     return Whole(chunks(), None if whole.size is None else len(head) + whole.size + len(tail))
 
 
-def _streamed(request: Request, whole: Whole, *, filename: str | None = None) -> StreamingHttpResponse:
-    """An answer that is never in memory as a whole. Its size is told first, so that one that was cut is recognised."""
-    content = _paced(whole.chunks) if isinstance(request._request, ASGIRequest) else whole.chunks
-    answer = StreamingHttpResponse(content, content_type="application/json")
-    answer["Cache-Control"] = "no-store"
-    if whole.size is not None:
-        answer["Content-Length"] = str(whole.size)
-    if filename is not None:
-        answer["Content-Disposition"] = f'attachment; filename="{filename}"'
-    return answer
-
-
-async def _paced(chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
-    """Read on the request's own thread, as fast as the reader takes it, and without a database connection."""
-    await sync_to_async(close_old_connections)()
-    try:
-        while chunk := await sync_to_async(_next)(chunks):
-            yield chunk
-    finally:
-        await sync_to_async(chunks.close)()
-
-
-def _next(chunks: Generator[bytes, None, None]) -> bytes:
-    return next(chunks, b"")
+def _download(request: Request, whole: Whole, *, filename: str | None = None) -> HttpResponseBase:
+    return streamed(
+        request, whole.chunks, content_type="application/json", size=whole.size, filename=filename
+    )

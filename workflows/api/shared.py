@@ -6,7 +6,7 @@ from typing import Any, cast
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -41,7 +41,7 @@ def shared(view: type[APIView]) -> Callable[..., HttpResponseBase]:
     return answer
 
 
-@require_GET
+@require_safe
 async def shared_events(request: HttpRequest, secret: str) -> HttpResponseBase:
     """The public events of the run, without items where the link does not show them."""
 

@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from outbox.clock import CLOCK
 from workflows import selectors, services, telemetry
 from workflows.api.authentication import principal
 from workflows.api.pagination import plain_text
@@ -23,6 +22,7 @@ from workflows.api.requests import (
     SkipBody,
     StartBody,
     caller,
+    is_replay,
     plain,
     read_body,
     read_key,
@@ -31,7 +31,6 @@ from workflows.api.throttling import Starts
 from workflows.definitions import find
 from workflows.models import Run, Scope
 from workflows.rights import PERMISSIONS, START, may, refuse_trusted
-from workflows.services.keys import find_answer
 
 
 class StartRun(APIView):
@@ -46,7 +45,7 @@ class StartRun(APIView):
         workflow = find(body.workflow, version=body.version)
         refuse_trusted(workflow, "has a door of its own: it cannot be started here")
         key = read_key(request, scope="start", body=plain(request.data))
-        replayed = _is_replay(key)
+        replayed = is_replay(key)
         run = services.start(
             workflow,
             input=body.input,
@@ -75,7 +74,7 @@ class Verb(APIView):
             plain_text(part, name=name)
         scope = " ".join([self.verb, str(run.pk), *parts.values()])
         key = read_key(request, scope=scope, body=plain(request.data))
-        replayed = _is_replay(key)
+        replayed = is_replay(key)
         done = self.act(request, run, key, **parts)
         return accepted(request, done.pk, located=done.pk != run.pk, replayed=replayed)
 
@@ -182,8 +181,3 @@ def accepted(request: Request, run_id: UUID, *, located: bool, replayed: bool) -
     if replayed:
         headers["Idempotency-Replayed"] = "true"
     return Response(body, status=202, headers=headers)
-
-
-def _is_replay(key: services.Request | None) -> bool:
-    """Whether this request was answered before; a rival that answers it just now is not told from us."""
-    return find_answer(key, now=CLOCK.now()) is not None

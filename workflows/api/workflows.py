@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from workflows.api.etags import tagged
 from workflows.api.pagination import whole_number
 from workflows.definitions import FanOut, Step, Wait, Workflow, find, registry
 from workflows.engine.plan import freeze
@@ -17,7 +18,7 @@ class WorkflowList(APIView):
     def get(self, request: Request) -> Response:
         """Each workflow in its newest version."""
         found = [find(name) for name in registry.names()]
-        return Response({"workflows": [_row(workflow) for workflow in found]})
+        return tagged(request, {"workflows": [_row(workflow) for workflow in found]})
 
 
 class WorkflowDetail(APIView):
@@ -26,7 +27,7 @@ class WorkflowDetail(APIView):
         text = request.query_params.get("version")
         version = None if text is None else whole_number(text, name="version", low=0, high=VERSION_MAX)
         workflow = find(name, version=version)
-        return Response({**_row(workflow), **_schemas(workflow)})
+        return tagged(request, {**_row(workflow), **_schemas(workflow)})
 
 
 def _row(workflow: Workflow) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Locks, fences and recurring questions, each in one place."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,27 @@ if TYPE_CHECKING:
     from workflows.models.step import Step
 
 
+class HasLabel(models.Func):
+    """Whether a JSON object of texts has this member. Django's key lookups take a name of digits for an index."""
+
+    output_field = models.BooleanField()
+
+    def __init__(self, labels: str, name: str, value: str) -> None:
+        super().__init__(labels)
+        self.name, self.value = name, value
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[Any, ...]]:
+        column, params = compiler.compile(self.source_expressions[0])
+        return (
+            f"EXISTS (SELECT 1 FROM json_each({column}) AS label WHERE label.key = %s AND label.value = %s)",  # noqa: S608
+            (*params, self.name, self.value),
+        )
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[Any, ...]]:
+        column, params = compiler.compile(self.source_expressions[0])
+        return f"({column} @> %s::jsonb)", (*params, json.dumps({self.name: self.value}))
+
+
 class RunQuerySet(models.QuerySet["Run"]):
     def locked(self, run_id: UUID, *, waits: bool = True) -> "Run":
         """The run, its row locked to the commit: the first lock of every transition. Raises Run.DoesNotExist.
@@ -26,6 +48,9 @@ class RunQuerySet(models.QuerySet["Run"]):
         NO KEY: inserts of rows that refer to the run must not wait for it. On SQLite the transaction is the lock.
         """
         return self.select_for_update(no_key=True, skip_locked=not waits).get(pk=run_id)
+
+    def labelled(self, name: str, value: str) -> "RunQuerySet":
+        return self.filter(HasLabel("labels", name, value))
 
     def visible_to(self, user: Any) -> "RunQuerySet":
         """The one door: what this user may see. Staff see all, an owner their own, nobody else anything."""

@@ -182,6 +182,7 @@ def test_a_commit_whose_answer_is_lost_keeps_its_document_and_is_answered_with_i
     assert (answer.status_code, answer.json()["id"]) == (202, str(run.id))
     assert stored() == [run.input["storage_name"]]
     again = api.post(URL, {"file": upload(builders.pdf())}, headers={"Idempotency-Key": "k-1"})
+    assert ("Idempotency-Replayed" in answer, again["Idempotency-Replayed"]) == (False, "true")
     assert again.json()["id"] == str(run.id)
     assert stored() == [run.input["storage_name"]]
 

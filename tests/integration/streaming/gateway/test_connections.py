@@ -21,7 +21,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def application(settings: Any, limits: Callable[..., None]) -> Any:
     channel_layers.backends.clear()
     limits(HEARTBEAT_SECONDS=0.1, CONNECTIONS_MAX=2)
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
     return build()
 
 

@@ -20,7 +20,6 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _private_layer(settings) -> None:
     channel_layers.backends.clear()
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
 
 
 async def curl(*arguments: str) -> str:

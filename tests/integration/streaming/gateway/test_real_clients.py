@@ -27,7 +27,6 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _private_layer(settings) -> None:
     channel_layers.backends.clear()
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
 
 
 async def test_websockets_follows_is_sent_away_and_comes_back_with_its_cursor(log, rights):

@@ -59,8 +59,7 @@ def visitor(transactional_db: None, limits: Callable[..., None]) -> Visitor:
 
 
 @pytest.fixture
-def application(settings: Any) -> Any:
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
+def application() -> Any:
     return build()
 
 

@@ -31,7 +31,6 @@ ELSEWHERE = "https://app.example.com"
 def application(settings: Any, limits: Callable[..., None]) -> Any:
     channel_layers.backends.clear()
     limits(HEARTBEAT_SECONDS=0.1)
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
     return build()
 
 
