@@ -7,15 +7,32 @@ cannot be stored, or too deep a nesting, is an error.
 
 import math
 import re
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
+
+from outbox import wire
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 INT64 = range(-(2**63), 2**63)
 WRITTEN_OUT = 1e16  # from here on JSON has floats with an exponent
 MAX_LEVELS = 200  # orjson writes 254, and an event wraps what it carries
+
+
+UNREADABLE: Final = {
+    "unreadable": "What is stored here is beyond what can be read; it was not written by the engine."
+}
+
+
+class ItemDecoder(wire.Decoder):
+    """One row that nobody can read, written by other hands than the engine's, must not take its page down with it."""
+
+    def decode(self, s: str, *rest: Any) -> Any:
+        try:
+            return super().decode(s, *rest)
+        except ValueError:
+            return dict(UNREADABLE)
 
 
 class NotStorable(ValueError):

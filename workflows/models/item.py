@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from outbox import wire
+from workflows.engine.storable import ItemDecoder
 from workflows.models.run import Run
 from workflows.models.step import Step
 
@@ -26,7 +26,7 @@ class Item(models.Model):
     index = models.PositiveIntegerField()
     key = models.CharField(max_length=200)
     type = models.CharField(max_length=100)
-    data = models.JSONField(decoder=wire.Decoder)
+    data = models.JSONField(decoder=ItemDecoder)
     seq = models.BigIntegerField()
     created_at = models.DateTimeField()
     # Numbers of forward attempts, as `attempt`. At most one of them is there.

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def application(settings: Any, limits: Callable[..., None]) -> Any:
     channel_layers.backends.clear()
-    limits(HEARTBEAT_SECONDS=0.1, CONNECTIONS_MAX=2)
+    limits(HEARTBEAT_SECONDS=1, CONNECTIONS_MAX=2)  # a socket that says nothing for 2.5 of them is closed
     return build()
 
 
