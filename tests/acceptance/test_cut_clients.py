@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def with_asyncio(url: str, auth: Any, body: dict[str, Any], *, title: str) -> tu
             events = [event async for event in client.follow(run, timeout_seconds=300)]
             return run, events, await client.result(run, timeout_seconds=120)
 
-    return asyncio.run(whole())
+    # In a thread of its own: a browser's test before this one may have left an event loop in the main one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(whole())).result()
 
 
 @pytest.mark.parametrize("client", [with_threads, with_asyncio], ids=["threads", "asyncio"])

@@ -3,10 +3,13 @@
 Only the socket is scripted: it tells what the journal holds, whenever the test says so.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -42,14 +45,13 @@ class ServedRun:
             return
         headers = {"accept": asked.headers.get("accept", "*/*")}
         kind = asked.headers.get("content-type", "")
-        answer = self.client.generic(
-            asked.method,
-            path,
-            asked.post_data_buffer or b"",
-            content_type=kind,
-            headers=headers,
-            QUERY_STRING=query,
-        )
+        body, asking = asked.post_data_buffer or b"", partial(self.client.generic, asked.method, path)
+        # In a thread of its own: the browser's driver keeps an event loop in this one, in which no async view runs.
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(
+                asking, body, content_type=kind, headers=headers, QUERY_STRING=query
+            ).result()
+            thread.submit(connections.close_all).result()
         if answer.status_code == 302:  # Playwright does not route what a redirect leads to
             target = f'<meta http-equiv="refresh" content="0;url={answer["Location"]}">'
             route.fulfill(body=target, content_type="text/html")

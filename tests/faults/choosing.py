@@ -3,21 +3,17 @@
 import random
 from collections.abc import Iterable
 
-# With every change: each kind of fault, each law of the engine (fence, count, lock, order of undo) at least once.
+# With every change: each law of the engine (fence, count, lock, order of undo) and of the outbox at least once.
 CHOSEN = frozenset(
     {
-        "G2.popped.2",
-        "G2.claiming.K",
         "G2.claimed.K",
         "G2.in-body.K",
         "G2.intent-written.E",
         "G2.effect-done.K",
-        "G2.in-commit.L",
         "G2.settled.K",
         "G3.cancel-settling.2",
         "G3.join.2",
         "G3.undo-in-body.K",
-        "G3.deadline.C",
         # What the outbox must not do: leave a gap, go back, publish or apply twice, begin again from the start.
         "G4.before-append.L",
         "G4.rewind.2",
@@ -25,7 +21,6 @@ CHOSEN = frozenset(
         "G5.idle.flush",
         "G5.mid-batch.tail-loss",
         "G6.mid-batch.loss",
-        "G9.rolling.V",
     }
 )
 

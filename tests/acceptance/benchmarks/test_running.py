@@ -19,15 +19,6 @@ def test_the_relays_benchmark_runs_from_end_to_end_and_writes_its_figures(tmp_pa
     assert "relay throughput" in answer.stdout
 
 
-def test_the_benchmark_of_results_runs_from_end_to_end_and_writes_its_figures(tmp_path):
-    path = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks", "--only", "results", "--smoke", "--json", str(path)]
-    answer = subprocess.run(command, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr[-2_000:]
-    names = {figure["figure"].partition(": ")[2] for figure in json.loads(path.read_text())["figures"]}
-    assert {"first level", "last element of the list", "a deep part at the end", "memory"} <= names
-
-
 def test_the_parsers_benchmark_runs_from_end_to_end_and_writes_its_figures(tmp_path):
     path = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--only", "parsers", "--smoke", "--json", str(path)]
